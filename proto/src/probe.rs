@@ -1,0 +1,82 @@
+//! One health check of one service: what to ask, and what came of it.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Untrusted;
+
+/// What a probe speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeKind {
+    /// HTTP/1.1: any well-formed response with a status below 500 is alive.
+    Http,
+    /// Redis' `PING`.
+    Redis,
+    /// PostgreSQL's `SSLRequest`, which a server answers before it asks who is there.
+    Postgresql,
+    /// A connection that the service accepts, nothing said.
+    Tcp,
+    /// Listen for a greeting, then try HTTP once: learns what an unknown listener speaks.
+    Discover,
+}
+
+/// Where a probe connects to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeTarget {
+    /// A TCP address, always one of the container's own.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket in the container.
+    Unix(Untrusted),
+}
+
+/// A probe of one service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProbeSpec {
+    /// What to speak.
+    pub kind: ProbeKind,
+    /// Where.
+    pub target: ProbeTarget,
+}
+
+/// What a probe says of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It answers as it should; "authentication required" counts.
+    Alive,
+    /// It answers that it is not ready yet.
+    Starting,
+    /// It answers that something is wrong: HTTP 5xx.
+    Failing,
+    /// Nobody listens there.
+    Refused,
+    /// It took the connection, or did not even accept it, and said nothing in time.
+    Silent,
+    /// What it said is not the protocol.
+    Garbled,
+    /// The probe itself could not be done: no permission, no file descriptor left.
+    Impossible,
+}
+
+/// What came of one probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeOutcome {
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// What was seen, in words a person understands: `HTTP 502 in 3 ms`, `no answer to PING in 2 s`.
+    pub evidence: Untrusted,
+    /// Time from connecting to the conclusion, in microseconds.
+    pub took_us: u64,
+    /// The version the service told; None where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Untrusted>,
+    /// The protocol that `Discover` found, a lower-case word: `http`, `ssh`, `smtp`; None otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The product the service named in a greeting or header: `uvicorn`, `nginx`; None where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<Untrusted>,
+}

@@ -1,0 +1,85 @@
+//! A moment in wall-clock time, RFC 3339 on the wire.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Last second of the year 9999, where RFC 3339's four-digit years end.
+const MAX_MS: u64 = 253_402_300_799_999;
+
+/// Milliseconds since the Unix epoch; written as RFC 3339 in UTC, `2026-01-31T08:00:00.123Z`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    unix_ms: u64,
+}
+
+impl Timestamp {
+    /// A moment from milliseconds since the epoch; what lies beyond the year 9999 is taken as its end.
+    #[must_use]
+    pub fn from_unix_ms(unix_ms: u64) -> Self {
+        Self { unix_ms: unix_ms.min(MAX_MS) }
+    }
+
+    /// The present moment by the system's clock; the epoch itself where the clock stands before it.
+    #[must_use]
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub fn as_unix_ms(self) -> u64 {
+        self.unix_ms
+    }
+
+    /// The time from `earlier` to this moment; zero where `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.unix_ms.saturating_sub(earlier.unix_ms))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let unix_ms = time.duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(MAX_MS));
+        Self::from_unix_ms(unix_ms)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(self.unix_ms)).fmt(f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_rfc3339_weak(&text).map(Into::into).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_rfc_3339_on_the_wire() {
+        let moment = Timestamp::from_unix_ms(1_769_846_400_123);
+        assert_eq!(serde_json::to_string(&moment).unwrap(), "\"2026-01-31T08:00:00.123Z\"");
+        assert_eq!(serde_json::from_str::<Timestamp>("\"2026-01-31T08:00:00.123Z\"").unwrap(), moment);
+        assert!(serde_json::from_str::<Timestamp>("\"yesterday\"").is_err());
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_does_not_panic() {
+        assert_eq!(Timestamp::from_unix_ms(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+    }
+}

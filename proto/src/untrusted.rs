@@ -1,0 +1,131 @@
+//! Text that came out of a container.
+//!
+//! A command line, a log line or a probe's answer was written by whoever controls the container, so it may
+//! hold terminal escapes, fake line ends or a megabyte of nothing. [`Untrusted`] bounds it when it is made
+//! or decoded, escapes it when it is displayed, and does not dereference to `str`: it cannot slip into a
+//! place where it would choose an action or a path.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Longest text kept, in bytes of UTF-8; what is beyond is cut and replaced by `…`.
+pub const MAX_BYTES: usize = 4096;
+
+/// Text from inside a container: bounded in length, escaped by its [`fmt::Display`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Untrusted(String);
+
+impl Untrusted {
+    /// Takes a text, cutting it to [`MAX_BYTES`] at a character boundary.
+    pub fn new(text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        if text.len() > MAX_BYTES {
+            let mut end = MAX_BYTES - '…'.len_utf8();
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            text.push('…');
+        }
+        Self(text)
+    }
+
+    /// Takes raw bytes; what is not UTF-8 becomes U+FFFD.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self::new(String::from_utf8_lossy(&bytes[..bytes.len().min(2 * MAX_BYTES)]))
+    }
+
+    /// The text as it is, control characters included: for comparing and for JSON, never for a terminal.
+    #[must_use]
+    pub fn as_raw(&self) -> &str {
+        &self.0
+    }
+
+    /// True where there is no text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The lines of the text, each safe for a terminal.
+    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.split('\n').map(|line| escape(line).to_string())
+    }
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&escape(&self.0).to_string())
+    }
+}
+
+impl From<&str> for Untrusted {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Untrusted {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Untrusted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// Shows a text with everything that could move a cursor, change a colour, reorder or hide text escaped.
+#[must_use]
+pub fn escape(text: &str) -> impl fmt::Display + '_ {
+    struct Escaped<'a>(&'a str);
+    impl fmt::Display for Escaped<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for c in self.0.chars() {
+                if is_harmful(c) { write!(f, "{}", c.escape_default())? } else { fmt::Write::write_char(f, c)? }
+            }
+            Ok(())
+        }
+    }
+    Escaped(text)
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, and the invisible characters that
+/// reorder text (Unicode TR 36, "bidirectional text spoofing").
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_a_terminal_would_obey() {
+        let text = Untrusted::from("a\x1b[31mred\r\nnext\u{202e}x");
+        assert_eq!(text.to_string(), "a\\u{1b}[31mred\\r\\nnext\\u{202e}x");
+        assert_eq!(Untrusted::from("one\ntwo\x07").lines().collect::<Vec<_>>(), ["one", "two\\u{7}"]);
+        assert_eq!(format!("{:>5}", Untrusted::from("é")), "    é");
+    }
+
+    #[test]
+    fn bounds_the_length_at_a_character() {
+        let text = Untrusted::new("é".repeat(MAX_BYTES));
+        assert!(text.as_raw().len() <= MAX_BYTES);
+        assert!(text.as_raw().ends_with('…'));
+        assert!(Untrusted::from_bytes(&vec![0xff; 3 * MAX_BYTES]).as_raw().len() <= MAX_BYTES);
+    }
+
+    #[test]
+    fn a_decoded_text_is_bounded_too() {
+        let json = serde_json::to_string(&"x".repeat(10 * MAX_BYTES)).unwrap();
+        let text: Untrusted = serde_json::from_str(&json).unwrap();
+        assert!(text.as_raw().len() <= MAX_BYTES);
+    }
+}
