@@ -1,5 +1,31 @@
-//! The supervisor's side of the attacher process (interface; the lead is writing the body).
-use std::sync::Arc;
+//! The supervisor's side of the attacher process: keeps one running, and turns its datagrams into `attach().await`.
+//!
+//! The attacher itself is `diogenes_linux::attacher`; here it is started from this very executable, its replies are
+//! read by a thread of their own, and when it dies the next request starts another.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use diogenes_linux::attacher::{self, Link, Refusal, Reply};
+use diogenes_linux::contract::{AGENT_NAME, Scope};
+use diogenes_linux::program::Program;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+
+/// The hidden subcommand that this executable is started with to become the attacher.
+pub const SUBCOMMAND: &str = "attacher";
+
+/// The attacher gives a launch up after 5 s; when even that does not come, it is not well itself.
+const REPLY_DEADLINE: Duration = Duration::from_secs(8);
 
 /// What to enter.
 #[derive(Clone, Debug)]
@@ -8,13 +34,17 @@ pub struct Target {
     pub container_id: String,
     /// The container's init, in the supervisor's pid namespace (`State.Pid` of the Engine).
     pub init_pid: u32,
+    /// Whether the Engine knows of another container in its pid namespace.
+    pub shared_pids: bool,
+    /// Whether the Engine knows of another container in its network namespace.
+    pub shared_net: bool,
 }
 
 /// An agent that was brought into a container.
 #[derive(Debug)]
 pub struct Attached {
     /// The session: JSON lines, the agent's `hello` comes first.
-    pub session: tokio::net::UnixStream,
+    pub session: UnixStream,
     /// The agent process.
     pub agent: PidFd,
     /// The container's init.
@@ -35,34 +65,65 @@ pub enum AttachError {
     Failed(String),
 }
 
-/// A process that cannot be mistaken for another.
+/// A process that cannot be mistaken for another, however pids are reused (pidfd_open(2)).
 #[derive(Clone, Debug)]
-pub struct PidFd(Arc<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>>);
+pub struct PidFd(Arc<AsyncFd<OwnedFd>>);
 
 impl PidFd {
+    fn new(fd: OwnedFd) -> io::Result<Self> {
+        AsyncFd::with_interest(fd, tokio::io::Interest::READABLE).map(|fd| Self(Arc::new(fd)))
+    }
+
     /// Returns when the process has ended.
     pub async fn exited(&self) {
+        // Failing means that the runtime is shutting down: then nobody waits any more.
         let _ = self.0.readable().await;
     }
 
     /// Ends the process at once (SIGKILL); nothing happens where it has ended already.
     pub fn kill(&self) {
-        let _ = rustix::process::pidfd_send_signal(self.0.get_ref(), rustix::process::Signal::KILL);
+        let _ = pidfd_send_signal(self.0.get_ref(), Signal::KILL);
     }
+}
+
+type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Reply>>>>;
+
+/// One attacher process: where to send requests, and who waits for its replies.
+#[derive(Debug)]
+struct Process {
+    link: Arc<Link>,
+    pending: Pending,
+    /// Reaped by the runtime; it ends by itself when the link is closed.
+    _child: tokio::process::Child,
 }
 
 /// The handle to the attacher process, which it starts again when it dies.
 #[derive(Clone, Debug)]
-pub struct Attacher {}
+pub struct Attacher {
+    program: Arc<Program>,
+    process: Arc<tokio::sync::Mutex<Process>>,
+    last_id: Arc<AtomicU64>,
+}
 
 impl Attacher {
-    /// Starts the attacher with the agent program at hand (beside this executable, or embedded).
+    /// Starts the attacher with the agent program at `agent`, or the one beside this executable. `run_dir` takes the
+    /// program where the system forbids executable memory.
     ///
     /// # Errors
-    /// Where no agent program is found or no process can be started.
-    pub async fn start(agent: Option<&std::path::Path>) -> anyhow::Result<Self> {
-        let _ = agent;
-        anyhow::bail!("not yet written")
+    /// Where no fit agent program is found or no process can be started.
+    pub async fn start(agent: Option<&Path>, run_dir: &Path) -> anyhow::Result<Self> {
+        let path = agent.map_or_else(beside_this_executable, |path| Ok(path.to_owned()))?;
+        let program = Program::load(&path, run_dir)
+            .context("no agent to bring into containers; `make build` makes one beside diogenes, or name it with --agent")?;
+        if !program.is_in_memory() {
+            tracing::warn!("this system forbids executable memory files (vm.memfd_noexec=2): the agent runs from an unnamed file in {}", run_dir.display());
+        }
+        let process = Process::start(&program)?;
+        Ok(Self {
+            program: Arc::new(program),
+            process: Arc::new(tokio::sync::Mutex::new(process)),
+            last_id: Arc::default(),
+        })
     }
 
     /// Brings an agent into a container.
@@ -70,6 +131,145 @@ impl Attacher {
     /// # Errors
     /// See [`AttachError`].
     pub async fn attach(&self, target: &Target) -> Result<Attached, AttachError> {
-        Err(AttachError::Failed(format!("not yet written: {}", target.container_id)))
+        let failed = |what: &str, error: &dyn std::fmt::Display| AttachError::Failed(format!("{what}: {error}"));
+        let init = open_init(target)?;
+        let scope = scope_of(target)?;
+        let reply = self.request(scope, init.as_fd()).await?;
+        match reply.result {
+            Ok(attached) => {
+                let session = std::os::unix::net::UnixStream::from(attached.session);
+                let session = session
+                    .set_nonblocking(true)
+                    .and_then(|()| UnixStream::from_std(session))
+                    .map_err(|error| failed("cannot use the session's socket", &error))?;
+                let agent = PidFd::new(attached.agent).map_err(|error| failed("cannot watch the agent", &error))?;
+                let init = PidFd::new(init).map_err(|error| failed("cannot watch the container's init", &error))?;
+                Ok(Attached { session, agent, init })
+            }
+            Err((Refusal::Gone, _)) => Err(AttachError::Gone),
+            Err((Refusal::NotPermitted, why)) => Err(AttachError::NotPermitted(format!(
+                "{why}; the supervisor needs root with CAP_SYS_ADMIN and CAP_SYS_PTRACE on the host"
+            ))),
+            Err((Refusal::Failed, why)) => Err(AttachError::Failed(why)),
+        }
     }
+
+    /// Sends a request and waits for its reply, through a new attacher where the old one has died.
+    async fn request(&self, scope: Scope, init: BorrowedFd<'_>) -> Result<Reply, AttachError> {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut process = self.process.lock().await;
+            // An attacher that was killed is noticed here, by whoever asks first.
+            if process.has_ended() {
+                tracing::warn!("the attacher has ended; starting another");
+                *process = Process::start(&self.program).map_err(|error| AttachError::Failed(format!("{error:#}")))?;
+            }
+            process.expect(id, sender);
+            let sent = process.link.request(id, scope, init);
+            sent.map_err(|errno| AttachError::Failed(format!("the attacher cannot be asked: {errno}")))?;
+        }
+        match tokio::time::timeout(REPLY_DEADLINE, receiver).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) => Err(AttachError::Failed("the attacher died during the launch".into())),
+            Err(_) => Err(AttachError::Failed(format!("the attacher was silent for {} s", REPLY_DEADLINE.as_secs()))),
+        }
+    }
+}
+
+impl Process {
+    fn start(program: &Program) -> anyhow::Result<Self> {
+        let (command, link) = attacher::command(program, SUBCOMMAND).context("cannot make the attacher's socket")?;
+        let child = tokio::process::Command::from(command).spawn().context("cannot start the attacher process")?;
+        let (link, pending) = (Arc::new(link), Pending::default());
+        let (reading, waiting) = (Arc::clone(&link), Arc::clone(&pending));
+        std::thread::Builder::new()
+            .name("attacher-replies".into())
+            .spawn(move || {
+                while let Ok(Some(reply)) = reading.receive() {
+                    if let Some(sender) = lock(&waiting).remove(&reply.id) {
+                        // Nobody waits any more: dropping the session ends the agent.
+                        let _ = sender.send(reply);
+                    }
+                }
+                lock(&waiting).clear();
+            })
+            .context("cannot start a thread for the attacher's replies")?;
+        Ok(Self { link, pending, _child: child })
+    }
+
+    /// Whether nothing can be sent to it any more.
+    fn has_ended(&self) -> bool {
+        self.link.is_closed()
+    }
+
+    fn expect(&self, id: u64, sender: oneshot::Sender<Reply>) {
+        lock(&self.pending).insert(id, sender);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Becomes the attacher: what the hidden subcommand runs, before there is any thread. Returns the exit code.
+pub fn run() -> std::process::ExitCode {
+    match attacher::serve() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err((step, errno)) => {
+            eprintln!("the attacher failed while {step}: {errno}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn beside_this_executable() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where this executable is; name the agent with --agent")?;
+    Ok(own.with_file_name(AGENT_NAME))
+}
+
+/// Opens the container's init so that no other process can be taken for it: first the pidfd, then the proof that
+/// the process it stands for belongs to the container. A pid that was reused in between fails the proof.
+fn open_init(target: &Target) -> Result<OwnedFd, AttachError> {
+    let pid = i32::try_from(target.init_pid).ok().and_then(Pid::from_raw).ok_or(AttachError::Gone)?;
+    let init = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| match errno {
+        Errno::SRCH => AttachError::Gone,
+        errno => AttachError::Failed(format!("cannot open process {pid:?}: {errno}")),
+    })?;
+    let cgroups = read_proc(target, "cgroup")?;
+    if !cgroups.contains(&target.container_id) {
+        return Err(AttachError::NotPermitted(format!(
+            "process {} is not the container's by its cgroup; is the Engine on this host, and the supervisor in the host's pid namespace?",
+            target.init_pid
+        )));
+    }
+    Ok(init)
+}
+
+/// What of the container's namespaces is not its own. Sources: `NSpid` in proc(5), namespaces(7).
+fn scope_of(target: &Target) -> Result<Scope, AttachError> {
+    let status = read_proc(target, "status")?;
+    let pids: Vec<u32> = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))
+        .map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+        .unwrap_or_default();
+    let init_pid = pids.last().copied().unwrap_or(target.init_pid);
+    let same = |kind: &str| {
+        let link = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
+        link("self") == link(&target.init_pid.to_string())
+    };
+    Ok(Scope {
+        init_pid,
+        shared_pids: target.shared_pids || init_pid != 1 || same("pid"),
+        shared_net: target.shared_net || same("net"),
+    })
+}
+
+fn read_proc(target: &Target, file: &str) -> Result<String, AttachError> {
+    std::fs::read_to_string(format!("/proc/{}/{file}", target.init_pid)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => AttachError::Gone,
+        _ if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => AttachError::Gone,
+        _ => AttachError::Failed(format!("cannot read /proc/{}/{file}: {error}", target.init_pid)),
+    })
 }

@@ -1,1 +1,17 @@
-//! Under construction.
+//! What needs `unsafe` or raw system calls, each behind a safe function.
+//!
+//! ```text
+//! supervisor ──control socket──► attacher ──fork──► launcher ──setns, drop, clone──► agent
+//!                (attacher)      (attacher::serve)  (attacher::launch)               (confine)
+//! ```
+//!
+//! [`program`] keeps the agent's executable in sealed memory, [`attacher`] brings it into containers,
+//! [`contract`] lists what an agent is started with, [`confine`] is the agent's own last step, and
+//! [`sock_diag`] asks the kernel for listening sockets.
+#![allow(unsafe_code, reason = "the one crate where it is allowed; each block says why it is sound")]
+
+pub mod attacher;
+pub mod confine;
+pub mod contract;
+pub mod program;
+pub mod sock_diag;

@@ -1,0 +1,45 @@
+//! The launch contract: what an agent is, and is not, given when it is started in a container.
+//!
+//! One list in one place. [`crate::attacher`] keeps it step by step; the end-to-end tests read it back from
+//! `/proc/PID` of a running agent.
+
+/// The user and group an agent runs as: in use nowhere else, so that no process of the container is its equal.
+pub const AGENT_UID: u32 = 65532;
+
+/// `CAP_SYS_PTRACE`: with the next one, what reading another user's `/proc/PID/fd` takes (proc(5)).
+pub const CAP_SYS_PTRACE: u32 = 19;
+
+/// `CAP_DAC_OVERRIDE`. Never `CAP_DAC_READ_SEARCH` (2): with it `open_by_handle_at` on a bind mount reaches the
+/// host's files.
+pub const CAP_DAC_OVERRIDE: u32 = 1;
+
+/// All the capabilities an agent holds: permitted, effective, inheritable, ambient and bounding (capabilities(7)).
+pub const AGENT_CAPABILITIES: u64 = (1 << CAP_SYS_PTRACE) | (1 << CAP_DAC_OVERRIDE);
+
+/// The name of the agent's process and of its executable in memory.
+pub const AGENT_NAME: &str = "diogenes-agent";
+
+/// The descriptor of the session with the supervisor; 0 to 2 are an empty, sealed file, and no other is open.
+pub const SESSION_FD: i32 = 3;
+
+/// What the agent has to know of the container it is in, passed as its arguments: nothing a container may not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The container's first process, in the pid namespace the agent runs in.
+    pub init_pid: u32,
+    /// Other processes than the container's live in its pid namespace.
+    pub shared_pids: bool,
+    /// Other sockets than the container's live in its network namespace.
+    pub shared_net: bool,
+}
+
+impl Scope {
+    /// The agent's arguments, its own name first.
+    #[must_use]
+    pub fn to_args(self) -> Vec<String> {
+        let mut args = vec![AGENT_NAME.to_owned(), "attached".to_owned(), format!("--init={}", self.init_pid)];
+        args.extend(self.shared_pids.then(|| "--shared-pids".to_owned()));
+        args.extend(self.shared_net.then(|| "--shared-net".to_owned()));
+        args
+    }
+}
