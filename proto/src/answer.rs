@@ -4,12 +4,27 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fit::{fitting, keep_fitting, keep_fitting_texts};
+use crate::word::{self, MAX_WORD_BYTES, tame};
 use crate::{Health, Timestamp, Untrusted};
+
+/// Room for the evidence of an answer.
+const EVIDENCE_BYTES: usize = 96 * 1024;
+
+/// Room for the data of an answer.
+const DATA_BYTES: usize = 96 * 1024;
+
+/// Room for the published ports. A range of thousands may be published.
+const PUBLISHED_BYTES: usize = 64 * 1024;
+
+/// Room for the tail of the log.
+const LOG_BYTES: usize = 96 * 1024;
 
 /// An answer in words, with what it rests on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// What the question was understood as: `status`, `why`, `ports`, …; `help` where it was not understood.
+    #[serde(deserialize_with = "word::one")]
     pub intent: String,
     /// The answer, one or more lines.
     pub text: Untrusted,
@@ -17,10 +32,27 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Untrusted>,
     /// The same as data, where the question asks for some: role → service.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "word::keys"
+    )]
     pub data: BTreeMap<String, Untrusted>,
     /// The moment of the facts it rests on.
     pub as_of: Timestamp,
+}
+
+impl Answer {
+    /// The same answer, cut where it would not fit a line: the first evidence is kept, and a last item says how
+    /// much is missing; of the data the first entries are kept.
+    #[must_use]
+    pub fn fitted(mut self) -> Self {
+        self.intent = tame(self.intent, MAX_WORD_BYTES);
+        keep_fitting_texts(&mut self.evidence, EVIDENCE_BYTES);
+        let kept = fitting(self.data.iter(), DATA_BYTES);
+        self.data = self.data.into_iter().take(kept).collect();
+        self
+    }
 }
 
 /// A port published on the host.
@@ -70,4 +102,16 @@ pub struct HostFacts {
     /// Why no agent could be asked, in words; None when the answer is the agent's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_agent: Option<String>,
+}
+
+impl HostFacts {
+    /// The same facts, cut so that they fit a line beside a question: the last lines of the log and the first
+    /// published ports are kept.
+    #[must_use]
+    pub fn fitted(mut self) -> Self {
+        let kept = fitting(self.log_tail.iter().rev(), LOG_BYTES);
+        self.log_tail.drain(..self.log_tail.len() - kept);
+        keep_fitting(&mut self.published, PUBLISHED_BYTES);
+        self
+    }
 }

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::word::{self, MAX_SENTENCE_BYTES, tame};
+
 /// What went wrong, in a word that never changes its meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The line is not one JSON object in UTF-8.
+    /// The line is not one JSON object in UTF-8 with a `type`.
     Malformed,
     /// The line is longer than [`crate::line::MAX_LINE_BYTES`]; the session is closed.
     LineTooLong,
@@ -35,7 +37,8 @@ pub enum ErrorCode {
 pub struct WireError {
     /// Stable code, for programs.
     pub code: ErrorCode,
-    /// What happened and what to do, for people.
+    /// What happened and what to do, for people: one printable line of at most [`MAX_SENTENCE_BYTES`].
+    #[serde(deserialize_with = "word::sentence")]
     pub message: String,
     /// Whether the same request may succeed later.
     #[serde(default)]
@@ -43,15 +46,23 @@ pub struct WireError {
 }
 
 impl WireError {
-    /// An error that will not go away by trying again.
+    /// An error; the same request may succeed later only where it is [`ErrorCode::Busy`]. The sentence may
+    /// quote the peer: it is made printable and cut to [`MAX_SENTENCE_BYTES`].
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retryable: matches!(code, ErrorCode::Busy) }
+        Self {
+            code,
+            message: tame(message.into(), MAX_SENTENCE_BYTES),
+            retryable: matches!(code, ErrorCode::Busy),
+        }
     }
 
     /// Whether the session ends after this error.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self.code, ErrorCode::LineTooLong | ErrorCode::HelloExpected | ErrorCode::VersionMismatch)
+        matches!(
+            self.code,
+            ErrorCode::LineTooLong | ErrorCode::HelloExpected | ErrorCode::VersionMismatch
+        )
     }
 }
 

@@ -3,9 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, WireError};
+use crate::word;
 
 /// The versions this build speaks.
 pub const SUPPORTED: ProtocolRange = ProtocolRange { min: 1, max: 1 };
+
+/// Longest hello in bytes, the line feed not counted: it is read before anything is known of the peer.
+pub const MAX_HELLO_BYTES: usize = 4096;
 
 /// An inclusive range of protocol versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +31,9 @@ impl ProtocolRange {
             Ok(version)
         } else {
             let (a, b, c, d) = (self.min, self.max, peer.min, peer.max);
-            let message = format!("no common protocol version: here {a} to {b}, there {c} to {d}; update the older side");
+            let message = format!(
+                "no common protocol version: here {a} to {b}, there {c} to {d}; update the older side"
+            );
             Err(WireError::new(ErrorCode::VersionMismatch, message))
         }
     }
@@ -40,15 +46,20 @@ pub struct Hello {
     /// The versions the peer speaks.
     pub protocol: ProtocolRange,
     /// Its name and version: `diogenes-agent 0.1.0`.
+    #[serde(deserialize_with = "word::one")]
     pub build: String,
     /// Request types it answers beyond those its version obliges it to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word::list")]
     pub capabilities: Vec<String>,
 }
 
 impl Hello {
     /// This build's greeting.
     pub fn new(build: impl Into<String>) -> Self {
-        Self { protocol: SUPPORTED, build: build.into(), capabilities: Vec::new() }
+        Self {
+            protocol: SUPPORTED,
+            build: build.into(),
+            capabilities: Vec::new(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What travels on a companion's socket: JSON lines, one object a line.
 //!
 //! `PROTOCOL.md` beside this crate is the normative text; this crate is its Rust form. Nothing here does
-//! I/O: [`line`] turns bytes into messages and back, [`hello`] decides which version two peers speak, and
+//! I/O: [`mod@line`] turns bytes into messages and back, [`hello`] decides which version two peers speak, and
 //! the other modules are the facts themselves. They are declared once and used from the agent's scan of
 //! `/proc` to the supervisor's HTTP answers:
 //!
@@ -11,9 +11,12 @@
 
 pub mod answer;
 pub mod error;
+mod fit;
+pub mod fraction;
 pub mod hello;
 pub mod line;
 pub mod message;
+pub mod page;
 pub mod probe;
 pub mod report;
 pub mod request;
@@ -21,11 +24,13 @@ pub mod service;
 pub mod snapshot;
 pub mod timestamp;
 pub mod untrusted;
+pub mod word;
 
 pub use answer::{Answer, HostFacts, PublishedPort};
 pub use error::{ErrorCode, WireError};
 pub use hello::{Hello, ProtocolRange};
 pub use message::Message;
+pub use page::SnapshotPage;
 pub use probe::{ProbeKind, ProbeOutcome, ProbeSpec, ProbeTarget, Verdict};
 pub use report::Report;
 pub use request::Request;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, WireError};
+use crate::hello::{Hello, MAX_HELLO_BYTES};
 use crate::{Message, Request};
 
 /// Longest line in bytes, the line feed not counted.
@@ -47,7 +48,8 @@ impl Body for Message {
 /// Writes a message as one line, without the line feed.
 ///
 /// # Errors
-/// [`ErrorCode::LineTooLong`] where it would not fit [`MAX_LINE_BYTES`]; such a message must be paged or cut.
+/// [`ErrorCode::Internal`] where it would not fit [`MAX_LINE_BYTES`]; such a message must be paged or cut. The
+/// error can be sent in the message's place: unlike `line_too_long` it does not end the session.
 pub fn encode<T: Body>(id: Option<u64>, body: &T) -> Result<String, WireError> {
     #[derive(Serialize)]
     struct Line<'a, T> {
@@ -56,11 +58,18 @@ pub fn encode<T: Body>(id: Option<u64>, body: &T) -> Result<String, WireError> {
         #[serde(flatten)]
         body: &'a T,
     }
-    let text = serde_json::to_string(&Line { id, body })
-        .map_err(|error| WireError::new(ErrorCode::Internal, format!("cannot write the message: {error}")))?;
+    let text = serde_json::to_string(&Line { id, body }).map_err(|error| {
+        WireError::new(
+            ErrorCode::Internal,
+            format!("cannot write the message: {error}"),
+        )
+    })?;
     if text.len() > MAX_LINE_BYTES {
-        let message = format!("a line of {} bytes would exceed the limit of {MAX_LINE_BYTES}", text.len());
-        return Err(WireError::new(ErrorCode::LineTooLong, message));
+        let message = format!(
+            "a line of {} bytes would exceed the limit of {MAX_LINE_BYTES}",
+            text.len()
+        );
+        return Err(WireError::new(ErrorCode::Internal, message));
     }
     Ok(text)
 }
@@ -68,45 +77,106 @@ pub fn encode<T: Body>(id: Option<u64>, body: &T) -> Result<String, WireError> {
 /// Reads one line, without its line feed.
 ///
 /// # Errors
-/// [`BadLine`], holding the reply to send: `malformed`, `unsupported` or `invalid`.
+/// [`BadLine`], holding the reply to send: `malformed`, `unsupported`, `invalid` or `line_too_long`.
 pub fn decode<T: Body>(line: &[u8]) -> Result<Addressed<T>, BadLine> {
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        id: Option<u64>,
-        #[serde(rename = "type")]
-        kind: String,
-    }
     if line.len() > MAX_LINE_BYTES {
-        let message = format!("a line may have {MAX_LINE_BYTES} bytes");
-        return Err(BadLine { id: None, error: WireError::new(ErrorCode::LineTooLong, message) });
+        return Err(BadLine {
+            id: None,
+            error: too_long(MAX_LINE_BYTES),
+        });
     }
-    let envelope: Envelope = serde_json::from_slice(line).map_err(|error| {
-        let message = format!("not a message (one JSON object a line, with a \"type\"): {error}");
-        BadLine { id: None, error: WireError::new(ErrorCode::Malformed, message) }
+    let envelope = envelope(line).map_err(|reason| {
+        let message = format!("not a message (one JSON object a line, with a \"type\"): {reason}");
+        BadLine {
+            id: readable_id(line),
+            error: WireError::new(ErrorCode::Malformed, message),
+        }
     })?;
     let id = envelope.id;
     if !T::TYPES.contains(&envelope.kind.as_str()) {
         let kind = crate::Untrusted::new(envelope.kind);
-        let message = format!("type \"{kind:.64}\" is not known here; known are: {}", T::TYPES.join(", "));
-        return Err(BadLine { id, error: WireError::new(ErrorCode::Unsupported, message) });
+        let message = format!(
+            "type \"{kind:.64}\" is not known here; known are: {}",
+            T::TYPES.join(", ")
+        );
+        return Err(BadLine {
+            id,
+            error: WireError::new(ErrorCode::Unsupported, message),
+        });
     }
     match serde_json::from_slice(line) {
         Ok(body) => Ok(Addressed { id, body }),
         Err(error) => {
             let message = format!("the fields of \"{}\" do not fit: {error}", envelope.kind);
-            Err(BadLine { id, error: WireError::new(ErrorCode::Invalid, message) })
+            Err(BadLine {
+                id,
+                error: WireError::new(ErrorCode::Invalid, message),
+            })
         }
     }
 }
 
-/// Reads a session's first line.
+/// Reads a session's first line, without its line feed.
 ///
 /// # Errors
-/// [`ErrorCode::HelloExpected`], which ends the session.
-pub fn decode_hello(line: &[u8]) -> Result<crate::Hello, WireError> {
-    serde_json::from_slice(line).map_err(|error| {
-        let message = format!("the first line must be a hello, like {{\"type\":\"hello\",\"protocol\":{{\"min\":1,\"max\":1}},\"build\":\"…\"}}: {error}");
-        WireError::new(ErrorCode::HelloExpected, message)
+/// [`ErrorCode::HelloExpected`], or [`ErrorCode::LineTooLong`] beyond [`MAX_HELLO_BYTES`]; both end the session.
+pub fn decode_hello(line: &[u8]) -> Result<Hello, WireError> {
+    if line.len() > MAX_HELLO_BYTES {
+        return Err(too_long(MAX_HELLO_BYTES));
+    }
+    let hello = envelope(line).and_then(|envelope| match envelope.kind.as_str() {
+        // The derived decoder does not look at the tag of a struct, so it is looked at here.
+        "hello" => serde_json::from_slice(line).map_err(|error| error.to_string()),
+        _ => Err("its type is another".to_owned()),
+    });
+    hello.map_err(|reason| {
+        let example = r#"{"type":"hello","protocol":{"min":1,"max":1},"build":"…"}"#;
+        WireError::new(
+            ErrorCode::HelloExpected,
+            format!("the first line must be a hello, like {example}: {reason}"),
+        )
     })
+}
+
+/// What every line has.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// The first of the two steps; what is wrong, in words.
+fn envelope(line: &[u8]) -> Result<Envelope, String> {
+    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    // A derived decoder would take an array for a struct as well.
+    if !is_object(line) {
+        return Err("it does not begin with \"{\"".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// The id of a line that has no readable `type`, or is not UTF-8 throughout.
+fn readable_id(line: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Id {
+        #[serde(default)]
+        id: Option<u64>,
+    }
+    if !is_object(line) {
+        return None;
+    }
+    serde_json::from_slice(line).map_or(None, |line: Id| line.id)
+}
+
+fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{")
+}
+
+fn too_long(max_bytes: usize) -> WireError {
+    WireError::new(
+        ErrorCode::LineTooLong,
+        format!("a line may have {max_bytes} bytes here"),
+    )
 }

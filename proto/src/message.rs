@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Health, Listener, ProbeOutcome, Process, Report, Resources, Service, Timestamp, Untrusted, WireError};
+pub use crate::page::SnapshotPage;
+use crate::word;
+use crate::{Answer, Health, ProbeOutcome, Report, Service, Timestamp, Untrusted, WireError};
 
 /// A message of an agent: a reply where it carries an `id`, else said unasked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +35,7 @@ pub enum Message {
     /// Reply to `probe`.
     Probe {
         /// The service's key.
+        #[serde(deserialize_with = "word::one")]
         service: String,
         /// What came of it.
         outcome: ProbeOutcome,
@@ -43,33 +46,7 @@ pub enum Message {
 
 impl Message {
     /// Every `type` this version knows.
-    pub const TYPES: &[&str] = &["pong", "report", "services", "health", "answer", "snapshot", "probe", "error"];
-}
-
-/// A part of a snapshot that fits a line.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SnapshotPage {
-    /// The snapshot's hash; all its pages have the same.
-    pub hash: String,
-    /// When it was taken.
-    pub taken_at: Timestamp,
-    /// Index of this page's first item.
-    pub offset: u32,
-    /// Number of items in the whole snapshot, processes and listeners together.
-    pub total: u32,
-    /// `offset` of the next page; None on the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<u32>,
-    /// Processes of this page.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub processes: Vec<Process>,
-    /// Listeners of this page.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub listeners: Vec<Listener>,
-    /// The resources, on the first page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-    /// What could not be seen, on the first page.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gaps: Vec<Untrusted>,
+    pub const TYPES: &[&str] = &[
+        "pong", "report", "services", "health", "answer", "snapshot", "probe", "error",
+    ];
 }

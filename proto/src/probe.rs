@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Untrusted;
+use crate::{Untrusted, word};
 
 /// What a probe speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct ProbeSpec {
     pub target: ProbeTarget,
 }
 
-/// What a probe says of the service.
+/// What a probe says of the service. A closed set: another word needs a new protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -74,7 +74,11 @@ pub struct ProbeOutcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Untrusted>,
     /// The protocol that `Discover` found, a lower-case word: `http`, `ssh`, `smtp`; None otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "word::maybe"
+    )]
     pub protocol: Option<String>,
     /// The product the service named in a greeting or header: `uvicorn`, `nginx`; None where it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

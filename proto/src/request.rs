@@ -1,8 +1,12 @@
 //! What is asked of an agent.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::HostFacts;
+use crate::untrusted::boundary;
+use crate::{HostFacts, word};
+
+/// How much of a question is read, in bytes of UTF-8; what is beyond is dropped when it is decoded.
+pub const MAX_QUESTION_BYTES: usize = 4096;
 
 /// A request to an agent, or to the supervisor in an agent's name. Travels with an `id` of the asker's choice,
 /// which its reply repeats; replies may come in any order.
@@ -19,7 +23,8 @@ pub enum Request {
     Health {},
     /// A question in words, answered by `answer`.
     Ask {
-        /// The question; at most 4 KiB are read.
+        /// The question; at most [`MAX_QUESTION_BYTES`] are read.
+        #[serde(deserialize_with = "question")]
         question: String,
         /// What the host knows besides.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +33,11 @@ pub enum Request {
     /// A page of a snapshot, answered by `snapshot`.
     Snapshot {
         /// Which one, by hash; None takes a new one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "word::maybe"
+        )]
         hash: Option<String>,
         /// Index of the first item: processes first, then listeners, counted through.
         #[serde(default)]
@@ -37,11 +46,20 @@ pub enum Request {
     /// Probe one service now, answered by `probe`.
     Probe {
         /// The service's key.
+        #[serde(deserialize_with = "word::one")]
         service: String,
     },
 }
 
 impl Request {
     /// Every `type` this version knows.
-    pub const TYPES: &[&str] = &["ping", "report", "services", "health", "ask", "snapshot", "probe"];
+    pub const TYPES: &[&str] = &[
+        "ping", "report", "services", "health", "ask", "snapshot", "probe",
+    ];
+}
+
+fn question<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let mut text = String::deserialize(deserializer)?;
+    text.truncate(boundary(&text, MAX_QUESTION_BYTES));
+    Ok(text)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Listener;
-use crate::{Timestamp, Untrusted};
+use crate::{Timestamp, Untrusted, word};
 
 /// Whether something works. A word from a newer peer decodes as `Unknown`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,14 +75,20 @@ pub enum Activity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Identifies the service within its container as long as it is known there; unique, stable over restarts.
+    #[serde(deserialize_with = "word::one")]
     pub key: String,
     /// The name for people: `Redis`, `FastAPI (main:app)`, or the executable's name where the kind is not known.
     pub name: Untrusted,
     /// Lower-case word for what it is: `redis`, `postgresql`, `nginx`, `fastapi`; `http`, `tcp` or `process`
     /// for what is known only by what it speaks.
+    #[serde(deserialize_with = "word::one")]
     pub kind: String,
     /// What it does for the container: `web`, `api`, `db`, `cache`, `queue`, `worker`, `proxy`; None where unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "word::maybe"
+    )]
     pub role: Option<String>,
     /// The version it told or that its files tell; None where it cannot be known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +113,9 @@ pub struct Service {
 }
 
 /// How much a finding matters; the weightiest sorts first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something does not work.
@@ -124,13 +132,18 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Stable kebab-case name of this kind of finding: `service-gone`, `accept-queue-full`.
+    #[serde(deserialize_with = "word::one")]
     pub code: String,
     /// How much it matters.
     pub severity: Severity,
     /// The fact in one sentence, numbers included.
     pub summary: Untrusted,
     /// The service concerned, by its key; None where it is the container's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "word::maybe"
+    )]
     pub service: Option<String>,
     /// What shows it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -160,8 +173,17 @@ mod tests {
 
     #[test]
     fn words_of_newer_peers_are_not_errors() {
-        assert_eq!(serde_json::from_str::<Health>("\"flourishing\"").unwrap(), Health::Unknown);
-        assert_eq!(serde_json::from_str::<Activity>("\"bored\"").unwrap(), Activity::Unknown);
-        assert_eq!(serde_json::from_str::<Severity>("\"dire\"").unwrap(), Severity::Info);
+        assert_eq!(
+            serde_json::from_str::<Health>("\"flourishing\"").unwrap(),
+            Health::Unknown
+        );
+        assert_eq!(
+            serde_json::from_str::<Activity>("\"bored\"").unwrap(),
+            Activity::Unknown
+        );
+        assert_eq!(
+            serde_json::from_str::<Severity>("\"dire\"").unwrap(),
+            Severity::Info
+        );
     }
 }

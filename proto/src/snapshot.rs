@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, Untrusted};
+use crate::{Timestamp, Untrusted, fraction, word};
 
 /// Everything an agent saw of its container at one moment. What could not be read is None or absent; why is
 /// said in `gaps`.
@@ -59,12 +59,18 @@ pub struct Process {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fd_limit: Option<u64>,
     /// Frameworks that the program it runs loads, as its source says: `fastapi`, `flask`, `django`, `express`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "word::list"
+    )]
     pub frameworks: Vec<String>,
 }
 
-/// What a listening socket speaks below the application.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// What a listening socket speaks below the application. A closed set: another word needs a new protocol version.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP, listening.
@@ -123,11 +129,20 @@ pub struct Resources {
     /// CPU time used, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_usage_us: Option<u64>,
-    /// CPU use between the last two snapshots, in percent of one core; None in the first one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// CPU use between the last two snapshots, in percent of one core, in [thousandths](fraction::thousandths);
+    /// None in the first one.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "fraction::write"
+    )]
     pub cpu_percent: Option<f64>,
-    /// CPU limit in cores (quota over period); None also where there is no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// CPU limit in cores (quota over period), in [thousandths](fraction::thousandths); None also where there is no limit.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "fraction::write"
+    )]
     pub cpu_limit_cores: Option<f64>,
     /// Scheduler periods in which the container was throttled.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,7 +18,9 @@ impl Timestamp {
     /// A moment from milliseconds since the epoch; what lies beyond the year 9999 is taken as its end.
     #[must_use]
     pub fn from_unix_ms(unix_ms: u64) -> Self {
-        Self { unix_ms: unix_ms.min(MAX_MS) }
+        Self {
+            unix_ms: unix_ms.min(MAX_MS),
+        }
     }
 
     /// The present moment by the system's clock; the epoch itself where the clock stands before it.
@@ -42,7 +44,9 @@ impl Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        let unix_ms = time.duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(MAX_MS));
+        let unix_ms = time
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(MAX_MS));
         Self::from_unix_ms(unix_ms)
     }
 }
@@ -62,7 +66,15 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_rfc3339_weak(&text).map(Into::into).map_err(serde::de::Error::custom)
+        // Checked here, because humantime takes `.5+05:00` for UTC.
+        if !text.ends_with('Z') {
+            return Err(serde::de::Error::custom(
+                "a time must be in UTC and end in Z",
+            ));
+        }
+        humantime::parse_rfc3339_weak(&text)
+            .map(Into::into)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -73,13 +85,59 @@ mod tests {
     #[test]
     fn is_rfc_3339_on_the_wire() {
         let moment = Timestamp::from_unix_ms(1_769_846_400_123);
-        assert_eq!(serde_json::to_string(&moment).unwrap(), "\"2026-01-31T08:00:00.123Z\"");
-        assert_eq!(serde_json::from_str::<Timestamp>("\"2026-01-31T08:00:00.123Z\"").unwrap(), moment);
-        assert!(serde_json::from_str::<Timestamp>("\"yesterday\"").is_err());
+        assert_eq!(
+            serde_json::to_string(&moment).unwrap(),
+            "\"2026-01-31T08:00:00.123Z\""
+        );
+        assert_eq!(
+            serde_json::from_str::<Timestamp>("\"2026-01-31T08:00:00.123Z\"").unwrap(),
+            moment
+        );
+    }
+
+    #[test]
+    fn reads_the_calendar_from_end_to_end() {
+        let read = |text: &str| {
+            serde_json::from_value::<Timestamp>(text.into()).map(Timestamp::as_unix_ms)
+        };
+        assert_eq!(read("1970-01-01T00:00:00Z").unwrap(), 0);
+        assert_eq!(read("9999-12-31T23:59:59.999Z").unwrap(), MAX_MS);
+        assert_eq!(read("9999-12-31T23:59:59.999999999Z").unwrap(), MAX_MS);
+        // A leap second is taken as the second before it.
+        assert_eq!(
+            read("2016-12-31T23:59:60Z").unwrap(),
+            read("2016-12-31T23:59:59Z").unwrap()
+        );
+    }
+
+    #[test]
+    fn what_is_no_moment_in_utc_is_an_error() {
+        for text in [
+            "",
+            "Z",
+            "yesterday",
+            "1969-12-31T23:59:59.999Z",
+            "10000-01-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "2026-01-31T08:00:00",
+            "2026-01-31T08:00:00.5+05:00",
+            "2026-01-31T08:00:00+00:00",
+            "2026-01-31T08:00:00.1é2Z",
+            "-026-01-31T08:00:00Z",
+        ] {
+            assert!(
+                serde_json::from_value::<Timestamp>(text.into()).is_err(),
+                "{text}"
+            );
+        }
     }
 
     #[test]
     fn a_time_beyond_the_calendar_does_not_panic() {
-        assert_eq!(Timestamp::from_unix_ms(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(
+            Timestamp::from_unix_ms(u64::MAX).to_string(),
+            "9999-12-31T23:59:59.999Z"
+        );
     }
 }

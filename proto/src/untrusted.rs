@@ -22,11 +22,7 @@ impl Untrusted {
     pub fn new(text: impl Into<String>) -> Self {
         let mut text = text.into();
         if text.len() > MAX_BYTES {
-            let mut end = MAX_BYTES - '…'.len_utf8();
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
+            text.truncate(boundary(&text, MAX_BYTES - '…'.len_utf8()));
             text.push('…');
         }
         Self(text)
@@ -35,7 +31,9 @@ impl Untrusted {
     /// Takes raw bytes; what is not UTF-8 becomes U+FFFD.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self::new(String::from_utf8_lossy(&bytes[..bytes.len().min(2 * MAX_BYTES)]))
+        Self::new(String::from_utf8_lossy(
+            &bytes[..bytes.len().min(2 * MAX_BYTES)],
+        ))
     }
 
     /// The text as it is, control characters included: for comparing and for JSON, never for a terminal.
@@ -80,6 +78,15 @@ impl<'de> Deserialize<'de> for Untrusted {
     }
 }
 
+/// The last place within the first `max_bytes` where a text can be cut without splitting a character.
+pub(crate) fn boundary(text: &str, max_bytes: usize) -> usize {
+    let mut end = max_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}
+
 /// Shows a text with everything that could move a cursor, change a colour, reorder or hide text escaped.
 #[must_use]
 pub fn escape(text: &str) -> impl fmt::Display + '_ {
@@ -87,7 +94,11 @@ pub fn escape(text: &str) -> impl fmt::Display + '_ {
     impl fmt::Display for Escaped<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             for c in self.0.chars() {
-                if is_harmful(c) { write!(f, "{}", c.escape_default())? } else { fmt::Write::write_char(f, c)? }
+                if is_harmful(c) {
+                    write!(f, "{}", c.escape_default())?
+                } else {
+                    fmt::Write::write_char(f, c)?
+                }
             }
             Ok(())
         }
@@ -97,7 +108,7 @@ pub fn escape(text: &str) -> impl fmt::Display + '_ {
 
 /// Control characters (C0, DEL, C1), line and paragraph separators, and the invisible characters that
 /// reorder text (Unicode TR 36, "bidirectional text spoofing").
-fn is_harmful(c: char) -> bool {
+pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -110,7 +121,10 @@ mod tests {
     fn escapes_what_a_terminal_would_obey() {
         let text = Untrusted::from("a\x1b[31mred\r\nnext\u{202e}x");
         assert_eq!(text.to_string(), "a\\u{1b}[31mred\\r\\nnext\\u{202e}x");
-        assert_eq!(Untrusted::from("one\ntwo\x07").lines().collect::<Vec<_>>(), ["one", "two\\u{7}"]);
+        assert_eq!(
+            Untrusted::from("one\ntwo\x07").lines().collect::<Vec<_>>(),
+            ["one", "two\\u{7}"]
+        );
         assert_eq!(format!("{:>5}", Untrusted::from("é")), "    é");
     }
 
@@ -119,7 +133,12 @@ mod tests {
         let text = Untrusted::new("é".repeat(MAX_BYTES));
         assert!(text.as_raw().len() <= MAX_BYTES);
         assert!(text.as_raw().ends_with('…'));
-        assert!(Untrusted::from_bytes(&vec![0xff; 3 * MAX_BYTES]).as_raw().len() <= MAX_BYTES);
+        assert!(
+            Untrusted::from_bytes(&vec![0xff; 3 * MAX_BYTES])
+                .as_raw()
+                .len()
+                <= MAX_BYTES
+        );
     }
 
     #[test]

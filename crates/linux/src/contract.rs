@@ -43,3 +43,15 @@ impl Scope {
         args
     }
 }
+
+/// Takes over the session that the launcher left at [`SESSION_FD`].
+///
+/// # Errors
+/// Where no connected socket is there: the program was not started by the attacher.
+pub fn take_session() -> std::io::Result<std::os::unix::net::UnixStream> {
+    use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+    // SAFETY: borrowed for one call, which answers EBADF where nothing is open under the number.
+    rustix::net::getpeername(unsafe { BorrowedFd::borrow_raw(SESSION_FD) })?;
+    // SAFETY: it is open, and the contract gives the number to the session alone: nobody else here owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(SESSION_FD) }.into())
+}

@@ -6,8 +6,8 @@
 //! an equal.
 
 use std::fs::{File, Permissions};
-use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -117,10 +117,8 @@ fn hold_in_file(bytes: &[u8], directory: &Path) -> std::io::Result<OwnedFd> {
     let mut file = File::from(rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)?);
     file.write_all(bytes)?;
     file.set_permissions(Permissions::from_mode(0o111))?;
-    file.rewind()?;
     // A file open for writing cannot be executed (ETXTBSY): keep a descriptor that only names it.
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
-    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    Ok(reopen(&file, OFlags::PATH)?)
 }
 
 /// An empty file that nobody can write, for standard input and output: reads end at once, writes fail. Better
@@ -135,7 +133,12 @@ pub fn empty_sealed_file() -> rustix::io::Result<OwnedFd> {
     rustix::fs::fchmod(&fd, Mode::empty())?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::FUTURE_WRITE;
     rustix::fs::fcntl_add_seals(&fd, seals)?;
-    Ok(fd)
+    reopen(&fd, OFlags::RDONLY)
+}
+
+/// Opens the same file anew, with less access than it was made with.
+fn reopen(fd: &impl AsRawFd, access: OFlags) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Checks that the file is a program for this machine that needs no loader (elf(5)).

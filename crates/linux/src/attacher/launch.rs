@@ -251,13 +251,17 @@ fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Result<
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(drop)
 }
 
-/// The agent's process, still this program: its own session, and death with the attacher.
+/// The agent's process, still this program: its own session, death with the attacher, and signals as a new program
+/// expects them, whatever the supervisor was started with.
 fn prepare_agent() -> Result<(), Errno> {
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    // SAFETY: the default disposition; nobody relies on another in this process.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-    Ok(())
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: the default disposition; SIGKILL, SIGSTOP and the C library's own two are refused, as they should.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: an all-zero `sigset_t` is the empty set on Linux, and no old one is written.
+    check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &std::mem::zeroed(), std::ptr::null_mut()) }).map(drop)
 }
 
 /// Executes the program with an empty environment; returns only where that fails.

@@ -1,0 +1,254 @@
+//! The one task that owns what the agent knows of its container.
+//!
+//! ```text
+//! timers ─┐
+//! deaths ─┼─► look (scan) ─► Assessor ─► report ─► watch channel ─► sessions
+//! probes ─┤                     ▲
+//! asks  ──┘                     └─ outcomes of probes
+//! ```
+//!
+//! Nothing is scanned when nobody looks and nothing changes: every second a request to the kernel of a few
+//! microseconds tells whether a listener came or went, pidfds tell deaths, and a whole scan follows on change, and
+//! otherwise at an interval that stretches while the container is calm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diogenes_discovery::Scanner;
+use diogenes_insight::Assessor;
+use diogenes_linux::contract::Scope;
+use diogenes_proto::message::SnapshotPage;
+use diogenes_proto::{ErrorCode, Message, ProbeOutcome, ProbeSpec, Report, Request, Snapshot, Timestamp, WireError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::watch::Watch;
+
+/// How often the kernel is asked whether the listening sockets are still the same.
+const LISTENERS_INTERVAL: Duration = Duration::from_secs(1);
+/// The time between whole scans: right after a change, and at most.
+const SCAN_INTERVAL: Duration = Duration::from_secs(2);
+const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(30);
+/// A report is sent this often even where nothing changes.
+const REPORT_INTERVAL: Duration = Duration::from_secs(30);
+/// Requests that may wait for the companion.
+const MAX_WAITING: usize = 64;
+
+/// The way to the companion: it can be asked, and its newest report can be followed.
+#[derive(Clone)]
+pub(crate) struct Companion {
+    requests: mpsc::Sender<(Request, oneshot::Sender<Message>)>,
+    /// The newest report that is worth telling; None before the first look.
+    pub(crate) reports: watch::Receiver<Option<Arc<Report>>>,
+}
+
+impl Companion {
+    /// Starts the task, which ends with the last handle to it.
+    pub(crate) fn start(scope: Scope) -> Self {
+        let (requests, waiting) = mpsc::channel(MAX_WAITING);
+        let (publish, reports) = watch::channel(None);
+        tokio::spawn(Task::new(scope, publish).run(waiting));
+        Self { requests, reports }
+    }
+
+    /// Asks, and waits for the reply.
+    pub(crate) async fn ask(&self, request: Request) -> Message {
+        let (sender, reply) = oneshot::channel();
+        match self.requests.try_send((request, sender)) {
+            Ok(()) => reply.await.unwrap_or_else(|_| error(ErrorCode::Internal, "the companion is ending")),
+            Err(_) => error(ErrorCode::Busy, "too many requests are waiting; ask again"),
+        }
+    }
+}
+
+/// A snapshot with the hash by which its pages are fetched.
+struct Seen {
+    snapshot: Snapshot,
+    hash: String,
+}
+
+struct Task {
+    scanner: Scanner,
+    assessor: Assessor,
+    watch: Watch,
+    probes: JoinSet<(String, ProbeOutcome)>,
+    publish: watch::Sender<Option<Arc<Report>>>,
+    /// The newest snapshot, and the one before it: whoever is paging through that one may finish.
+    seen: [Option<Seen>; 2],
+    /// The newest report; the published one may be older in what does not matter.
+    report: Arc<Report>,
+    published_at: Instant,
+    listeners: u64,
+    next_listeners: Instant,
+    next_scan: Instant,
+    scan_interval: Duration,
+}
+
+impl Task {
+    fn new(scope: Scope, publish: watch::Sender<Option<Arc<Report>>>) -> Self {
+        let scope = diogenes_discovery::Scope {
+            init_pid: scope.init_pid,
+            shared_pids: scope.shared_pids,
+            shared_net: scope.shared_net,
+        };
+        let now = Instant::now();
+        Self {
+            scanner: Scanner::new("/", scope),
+            assessor: Assessor::default(),
+            watch: Watch::default(),
+            probes: JoinSet::new(),
+            publish,
+            seen: [None, None],
+            report: Arc::default(),
+            published_at: now,
+            listeners: 0,
+            next_listeners: now + LISTENERS_INTERVAL,
+            next_scan: now + SCAN_INTERVAL,
+            scan_interval: SCAN_INTERVAL,
+        }
+    }
+
+    async fn run(mut self, mut waiting: mpsc::Receiver<(Request, oneshot::Sender<Message>)>) {
+        self.listeners = self.scanner.listening();
+        self.look();
+        loop {
+            let due = self.next_deadline();
+            tokio::select! {
+                request = waiting.recv() => match request {
+                    Some((request, reply)) => self.answer(request, reply),
+                    None => return,
+                },
+                _ = self.watch.died() => self.look_soon(),
+                Some(Ok((service, outcome))) = self.probes.join_next() => {
+                    self.assessor.probed(Timestamp::now(), &service, outcome);
+                    self.conclude();
+                }
+                () = sleep_until(due) => self.tick(),
+            }
+        }
+    }
+
+    /// When there is something to do that no event will tell.
+    fn next_deadline(&self) -> Instant {
+        let probe = self.assessor.next(Timestamp::now()).map(|at| Instant::now() + at.since(Timestamp::now()));
+        [self.next_listeners, self.next_scan, self.published_at + REPORT_INTERVAL].into_iter().chain(probe).min()
+            .unwrap_or(self.next_scan)
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_listeners {
+            self.next_listeners = now + LISTENERS_INTERVAL;
+            let listeners = self.scanner.listening();
+            if listeners != self.listeners {
+                self.listeners = listeners;
+                self.next_scan = now;
+            }
+        }
+        if now >= self.next_scan {
+            self.look();
+        } else {
+            self.conclude();
+        }
+    }
+
+    /// A process has died: look, once the kernel has also taken its sockets away.
+    fn look_soon(&mut self) {
+        self.next_scan = Instant::now() + Duration::from_millis(20);
+    }
+
+    /// Scans the container and judges what is seen.
+    fn look(&mut self) {
+        let snapshot = self.scanner.scan();
+        self.assessor.observe(Timestamp::now(), &snapshot);
+        let hash = diogenes_discovery::hash(&snapshot);
+        self.seen.swap(0, 1);
+        self.seen[0] = Some(Seen { snapshot, hash });
+        let changed = self.conclude();
+        self.scan_interval = if changed { SCAN_INTERVAL } else { (self.scan_interval * 2).min(MAX_SCAN_INTERVAL) };
+        self.next_scan = Instant::now() + self.scan_interval;
+        self.watch.only(self.report.services.iter().flat_map(|service| service.pids.iter().copied()));
+    }
+
+    /// Starts the probes that are due, and publishes the report where it says something new or is overdue. Returns
+    /// whether it says something new.
+    fn conclude(&mut self) -> bool {
+        for (service, spec) in self.assessor.due(Timestamp::now()) {
+            self.probes.spawn(async move { (service, probe(&spec).await) });
+        }
+        let hash = self.seen[0].as_ref().map(|seen| seen.hash.clone()).unwrap_or_default();
+        self.report = Arc::new(self.assessor.report(Timestamp::now(), hash).fitted());
+        let changed = self.publish.borrow().as_ref().is_none_or(|old| says_more(&self.report, old));
+        if changed || self.published_at.elapsed() >= REPORT_INTERVAL {
+            self.published_at = Instant::now();
+            self.publish.send_replace(Some(Arc::clone(&self.report)));
+        }
+        changed
+    }
+
+    fn answer(&mut self, request: Request, reply: oneshot::Sender<Message>) {
+        let message = match request {
+            Request::Ping {} => Message::Pong {},
+            Request::Report {} => {
+                self.look();
+                Message::Report(Box::new((*self.report).clone()))
+            }
+            Request::Services {} => Message::Services { services: self.report.services.clone() },
+            Request::Health {} => Message::Health {
+                health: self.report.health,
+                since: self.report.since,
+                reason: self.report.reason.clone(),
+            },
+            Request::Ask { question, facts } => {
+                let answer = diogenes_insight::answer(&question, &self.report, facts.as_deref(), Timestamp::now());
+                Message::Answer(Box::new(answer))
+            }
+            Request::Snapshot { hash, offset } => self.page(hash, offset),
+            Request::Probe { service } => match self.assessor.probe_of(&service) {
+                Some(spec) => {
+                    tokio::spawn(async move {
+                        let outcome = probe(&spec).await;
+                        let _ = reply.send(Message::Probe { service, outcome });
+                    });
+                    return;
+                }
+                None => error(ErrorCode::NotFound, "there is no service with this key that can be probed; ask for services"),
+            },
+        };
+        let _ = reply.send(message);
+    }
+
+    fn page(&mut self, hash: Option<String>, offset: u32) -> Message {
+        if hash.is_none() {
+            self.look();
+        }
+        let wanted = |seen: &&Seen| hash.as_ref().is_none_or(|hash| *hash == seen.hash);
+        let page = self.seen.iter().flatten().find(wanted).and_then(|seen| {
+            SnapshotPage::cut(&seen.hash, &seen.snapshot, offset)
+        });
+        match page {
+            Some(page) => Message::Snapshot(Box::new(page)),
+            None => error(ErrorCode::NotFound, "there is no such snapshot or page any more; ask without a hash for a new one"),
+        }
+    }
+}
+
+async fn probe(spec: &ProbeSpec) -> ProbeOutcome {
+    diogenes_probes::run(spec, &diogenes_probes::Limits::default()).await
+}
+
+fn error(code: ErrorCode, message: &str) -> Message {
+    Message::Error(WireError::new(code, message))
+}
+
+/// Whether a report says more than different figures.
+fn says_more(new: &Report, old: &Report) -> bool {
+    new.health != old.health
+        || new.services.len() != old.services.len()
+        || new.services.iter().zip(&old.services).any(|(new, old)| {
+            (&new.key, new.health, new.activity, &new.version, &new.ports, &new.pids)
+                != (&old.key, old.health, old.activity, &old.version, &old.ports, &old.pids)
+        })
+        || !new.findings.iter().map(|finding| &finding.code).eq(old.findings.iter().map(|finding| &finding.code))
+}

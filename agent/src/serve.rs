@@ -1,0 +1,121 @@
+//! The two ways of running, put together: attached to a supervisor, or unaided.
+
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use diogenes_linux::confine;
+use diogenes_linux::contract::{Scope, take_session};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use crate::companion::Companion;
+use crate::session;
+
+/// How many clients may be connected to an unaided agent's socket.
+const MAX_CLIENTS: usize = 16;
+
+/// Runs for the supervisor that started this process, until its session ends or the container's init does. Prints
+/// nothing: its words would be the container's.
+pub(crate) fn attached(scope: Scope) -> ExitCode {
+    confine::name_process();
+    let Ok(stream) = take_session() else {
+        eprintln!("diogenes-agent: \"attached\" is how the supervisor starts it; by hand, use: diogenes-agent serve");
+        return ExitCode::from(2);
+    };
+    if confine::install_filter().is_err() {
+        return ExitCode::FAILURE;
+    }
+    run(async move {
+        stream.set_nonblocking(true)?;
+        let stream = UnixStream::from_std(stream)?;
+        let companion = Companion::start(scope);
+        tokio::select! {
+            () = session::run(stream, companion) => {}
+            () = ended(scope.init_pid) => {}
+        }
+        Ok(())
+    })
+}
+
+/// Listens on `path` until it is told to stop.
+pub(crate) fn unaided(path: &Path) -> ExitCode {
+    if let Err(why) = confine::install_filter() {
+        eprintln!("diogenes-agent: {why}");
+        return ExitCode::FAILURE;
+    }
+    run(async move {
+        let listener = listen(path)?;
+        eprintln!("diogenes-agent: answering on {}", path.display());
+        let companion = Companion::start(Scope { init_pid: 1, shared_pids: false, shared_net: false });
+        let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+        loop {
+            // Waiting for a free place before accepting leaves what is too much in the socket's own queue.
+            let Ok(place) = Arc::clone(&clients).acquire_owned().await else { return Ok(()) };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let companion = companion.clone();
+                    tokio::spawn(async move {
+                        session::run(stream, companion).await;
+                        drop(place);
+                    });
+                }
+                // Out of descriptors, most likely: they come back when a client leaves.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            }
+        }
+    })
+}
+
+fn run(body: impl Future<Output = std::io::Result<()>>) -> ExitCode {
+    let result = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        let result = runtime.block_on(body);
+        // A thread that hangs in a file of the container must not keep this process alive.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("diogenes-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns when the process has ended. In a pid namespace of its own the container's end ends this process anyway;
+/// in a shared one nothing else tells.
+async fn ended(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let Some(Ok(pidfd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
+    if let Ok(pidfd) = AsyncFd::with_interest(pidfd, tokio::io::Interest::READABLE) {
+        let _ = pidfd.readable().await;
+    }
+}
+
+/// Binds the socket for its owner alone, in place of one that a dead agent has left.
+fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    let explain = |error: std::io::Error, what: &str| {
+        let message = format!("cannot {what} {}: {error}; choose another place with --socket", path.display());
+        std::io::Error::new(error.kind(), message)
+    };
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|error| explain(error, "make the directory of"))?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        let taken = std::io::Error::new(std::io::ErrorKind::AddrInUse, "another agent answers there");
+        return Err(explain(taken, "listen on"));
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(explain(error, "replace")),
+        _ => {}
+    }
+    // The mode belongs to the socket from its first moment: nobody else can connect in between.
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(before);
+    listener.map_err(|error| explain(error, "listen on"))
+}

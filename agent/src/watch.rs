@@ -1,0 +1,81 @@
+//! Noticing the death of processes at once, without looking for it: one pidfd each (pidfd_open(2)).
+
+use std::collections::HashMap;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::JoinSet;
+
+/// How many processes are watched at most; beyond that a death shows at the next scan.
+const MAX_WATCHED: usize = 128;
+
+/// The processes under watch.
+#[derive(Default)]
+pub(crate) struct Watch {
+    tasks: JoinSet<u32>,
+    watched: HashMap<u32, tokio::task::AbortHandle>,
+}
+
+impl Watch {
+    /// Watches exactly these processes from now on.
+    pub(crate) fn only(&mut self, pids: impl IntoIterator<Item = u32>) {
+        let mut before = std::mem::take(&mut self.watched);
+        for pid in pids {
+            if self.watched.len() == MAX_WATCHED {
+                break;
+            }
+            let handle = before.remove(&pid).or_else(|| self.begin(pid));
+            self.watched.extend(handle.map(|handle| (pid, handle)));
+        }
+        before.into_values().for_each(|handle| handle.abort());
+    }
+
+    /// Waits for the next death among them; for ever where there are none.
+    pub(crate) async fn died(&mut self) -> u32 {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(pid)) => {
+                    self.watched.remove(&pid);
+                    return pid;
+                }
+                // One that is no longer watched.
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// None where the process is gone already or no descriptor is left: the next scan sees to it.
+    fn begin(&mut self, pid: u32) -> Option<tokio::task::AbortHandle> {
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        let pidfd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE).ok()?;
+        Some(self.tasks.spawn(async move {
+            let _ = pidfd.readable().await;
+            pid
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[tokio::test]
+    async fn tells_a_death_and_forgets_who_is_not_asked_for() {
+        let mut children = [0, 1].map(|_| Command::new("sleep").arg("60").spawn().unwrap());
+        let [first, second] = [children[0].id(), children[1].id()];
+        let mut watch = Watch::default();
+        watch.only([first, second]);
+        watch.only([second]);
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(watch.died().await, second);
+        watch.only([first]);
+        assert!(watch.watched.is_empty(), "a dead process cannot be watched");
+    }
+}
