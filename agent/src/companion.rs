@@ -14,9 +14,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diogenes_discovery::Scanner;
+use diogenes_discovery::{Scanner, Scope};
 use diogenes_insight::Assessor;
-use diogenes_linux::contract::Scope;
 use diogenes_proto::message::SnapshotPage;
 use diogenes_proto::{ErrorCode, Message, ProbeOutcome, ProbeSpec, Report, Request, Snapshot, Timestamp, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -87,11 +86,6 @@ struct Task {
 
 impl Task {
     fn new(scope: Scope, publish: watch::Sender<Option<Arc<Report>>>) -> Self {
-        let scope = diogenes_discovery::Scope {
-            init_pid: scope.init_pid,
-            shared_pids: scope.shared_pids,
-            shared_net: scope.shared_net,
-        };
         let now = Instant::now();
         Self {
             scanner: Scanner::new("/", scope),
@@ -201,7 +195,8 @@ impl Task {
                 reason: self.report.reason.clone(),
             },
             Request::Ask { question, facts } => {
-                let answer = diogenes_insight::answer(&question, &self.report, facts.as_deref(), Timestamp::now());
+                let now = Timestamp::now();
+                let answer = diogenes_insight::answer(&question, &self.report, facts.as_deref(), now).fitted();
                 Message::Answer(Box::new(answer))
             }
             Request::Snapshot { hash, offset } => self.page(hash, offset),

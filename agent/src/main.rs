@@ -13,7 +13,6 @@ mod watch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use diogenes_linux::contract::Scope;
 use lexopt::prelude::*;
 
 /// Where an agent listens that was not brought in by a supervisor.
@@ -39,8 +38,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no agent answers.
 
 /// What to do, from the arguments.
 enum Task {
-    /// Started by the attacher.
-    Attached(Scope),
+    /// Started by the attacher, with the pid of the container's init.
+    Attached { init_pid: u32 },
     /// Run by hand: listen.
     Serve(PathBuf),
     /// Ask the agent that listens.
@@ -51,7 +50,7 @@ enum Task {
 
 fn main() -> ExitCode {
     match parse() {
-        Ok(Task::Attached(scope)) => serve::attached(scope),
+        Ok(Task::Attached { init_pid }) => serve::attached(init_pid),
         Ok(Task::Serve(socket)) => serve::unaided(&socket),
         Ok(Task::Ask(socket, question)) => client::ask(&socket, &question),
         Ok(Task::Print(text)) => client::print(&text),
@@ -65,23 +64,21 @@ fn main() -> ExitCode {
 fn parse() -> Result<Task, lexopt::Error> {
     let mut args = lexopt::Parser::from_env();
     let mut socket = PathBuf::from(DEFAULT_SOCKET);
-    let mut scope = Scope { init_pid: 1, shared_pids: false, shared_net: false };
+    let mut init_pid = 1;
     let mut words: Vec<String> = Vec::new();
     while let Some(arg) = args.next()? {
         match arg {
             Short('h') | Long("help") => return Ok(Task::Print(HELP.to_owned())),
             Short('V') | Long("version") => return Ok(Task::Print(format!("{}\n", build()))),
             Long("socket") => socket = args.value()?.into(),
-            Long("init") => scope.init_pid = args.value()?.parse()?,
-            Long("shared-pids") => scope.shared_pids = true,
-            Long("shared-net") => scope.shared_net = true,
+            Long("init") => init_pid = args.value()?.parse()?,
             Value(word) => words.push(word.string()?),
             _ => return Err(arg.unexpected()),
         }
     }
     let mut words = words.iter().map(String::as_str);
     match (words.next(), words.collect::<Vec<_>>().join(" ")) {
-        (Some("attached"), rest) if rest.is_empty() => Ok(Task::Attached(scope)),
+        (Some("attached"), rest) if rest.is_empty() => Ok(Task::Attached { init_pid }),
         (None | Some("serve"), rest) if rest.is_empty() => Ok(Task::Serve(socket)),
         (Some("status"), rest) if rest.is_empty() => Ok(Task::Ask(socket, "status".to_owned())),
         (Some("ask"), question) if !question.is_empty() => Ok(Task::Ask(socket, question)),

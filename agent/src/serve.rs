@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use diogenes_discovery::Scope;
 use diogenes_linux::confine;
-use diogenes_linux::contract::{Scope, take_session};
+use diogenes_linux::contract::take_session;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
@@ -20,7 +21,7 @@ const MAX_CLIENTS: usize = 16;
 
 /// Runs for the supervisor that started this process, until its session ends or the container's init does. Prints
 /// nothing: its words would be the container's.
-pub(crate) fn attached(scope: Scope) -> ExitCode {
+pub(crate) fn attached(init_pid: u32) -> ExitCode {
     confine::name_process();
     let Ok(stream) = take_session() else {
         eprintln!("diogenes-agent: \"attached\" is how the supervisor starts it; by hand, use: diogenes-agent serve");
@@ -32,10 +33,12 @@ pub(crate) fn attached(scope: Scope) -> ExitCode {
     run(async move {
         stream.set_nonblocking(true)?;
         let stream = UnixStream::from_std(stream)?;
-        let companion = Companion::start(scope);
+        // The namespaces may be shared, now or later, and the Engine may have sockets in them: only what belongs to
+        // the container's own processes is told.
+        let companion = Companion::start(Scope { init_pid, shared_pids: true, shared_net: true });
         tokio::select! {
             () = session::run(stream, companion) => {}
-            () = ended(scope.init_pid) => {}
+            () = ended(init_pid) => {}
         }
         Ok(())
     })

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use diogenes_linux::attacher::{self, Link, Refusal, Reply};
-use diogenes_linux::contract::{AGENT_NAME, Scope};
+use diogenes_linux::contract::AGENT_NAME;
 use diogenes_linux::program::Program;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -34,10 +34,6 @@ pub struct Target {
     pub container_id: String,
     /// The container's init, in the supervisor's pid namespace (`State.Pid` of the Engine).
     pub init_pid: u32,
-    /// Whether the Engine knows of another container in its pid namespace.
-    pub shared_pids: bool,
-    /// Whether the Engine knows of another container in its network namespace.
-    pub shared_net: bool,
 }
 
 /// An agent that was brought into a container.
@@ -133,8 +129,7 @@ impl Attacher {
     pub async fn attach(&self, target: &Target) -> Result<Attached, AttachError> {
         let failed = |what: &str, error: &dyn std::fmt::Display| AttachError::Failed(format!("{what}: {error}"));
         let init = open_init(target)?;
-        let scope = scope_of(target)?;
-        let reply = self.request(scope, init.as_fd()).await?;
+        let reply = self.request(pid_inside(target)?, init.as_fd()).await?;
         match reply.result {
             Ok(attached) => {
                 let session = std::os::unix::net::UnixStream::from(attached.session);
@@ -155,7 +150,7 @@ impl Attacher {
     }
 
     /// Sends a request and waits for its reply, through a new attacher where the old one has died.
-    async fn request(&self, scope: Scope, init: BorrowedFd<'_>) -> Result<Reply, AttachError> {
+    async fn request(&self, init_pid: u32, init: BorrowedFd<'_>) -> Result<Reply, AttachError> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         {
@@ -166,7 +161,7 @@ impl Attacher {
                 *process = Process::start(&self.program).map_err(|error| AttachError::Failed(format!("{error:#}")))?;
             }
             process.expect(id, sender);
-            let sent = process.link.request(id, scope, init);
+            let sent = process.link.request(id, init_pid, init);
             sent.map_err(|errno| AttachError::Failed(format!("the attacher cannot be asked: {errno}")))?;
         }
         match tokio::time::timeout(REPLY_DEADLINE, receiver).await {
@@ -246,24 +241,12 @@ fn open_init(target: &Target) -> Result<OwnedFd, AttachError> {
     Ok(init)
 }
 
-/// What of the container's namespaces is not its own. Sources: `NSpid` in proc(5), namespaces(7).
-fn scope_of(target: &Target) -> Result<Scope, AttachError> {
+/// The init's pid in its own pid namespace, the innermost: 1 unless that is shared. Source: `NSpid` in proc(5).
+fn pid_inside(target: &Target) -> Result<u32, AttachError> {
     let status = read_proc(target, "status")?;
-    let pids: Vec<u32> = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))
-        .map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
-        .unwrap_or_default();
-    let init_pid = pids.last().copied().unwrap_or(target.init_pid);
-    let same = |kind: &str| {
-        let link = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
-        link("self") == link(&target.init_pid.to_string())
-    };
-    Ok(Scope {
-        init_pid,
-        shared_pids: target.shared_pids || init_pid != 1 || same("pid"),
-        shared_net: target.shared_net || same("net"),
-    })
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let innermost = pids.and_then(|pids| pids.split_whitespace().last()).and_then(|pid| pid.parse().ok());
+    innermost.ok_or_else(|| AttachError::Failed(format!("/proc/{}/status has no NSpid: Linux 4.1 or later is needed", target.init_pid)))
 }
 
 fn read_proc(target: &Target, file: &str) -> Result<String, AttachError> {

@@ -11,7 +11,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use diogenes_linux::attacher;
-use diogenes_linux::contract::Scope;
 use diogenes_linux::program::Program;
 use diogenes_testkit::{Container, Supervisor, demo_image, dist, listener_image};
 use diogenes_tests::{Peer, agent_in, agents_in, attacher_of, health, present, pss_kib};
@@ -39,11 +38,10 @@ fn attach() {
     let mut child = command.spawn().expect("an attacher");
     let pid = Pid::from_raw(container.pid().try_into().expect("a pid")).expect("a pid");
     let init = pidfd_open(pid, PidfdFlags::empty()).expect("a pidfd");
-    let scope = Scope { init_pid: 1, shared_pids: false, shared_net: false };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         ours.push(timed(|| {
-            link.request(round as u64, scope, init.as_fd()).expect("a request");
+            link.request(round as u64, 1, init.as_fd()).expect("a request");
             let attached = link.receive().expect("a reply").expect("a living attacher").result.expect("an agent");
             let mut hello = [0; 256];
             let bytes = UnixStream::from(attached.session).read(&mut hello).expect("a hello");

@@ -22,26 +22,12 @@ pub const AGENT_NAME: &str = "diogenes-agent";
 /// The descriptor of the session with the supervisor; 0 to 2 are an empty, sealed file, and no other is open.
 pub const SESSION_FD: i32 = 3;
 
-/// What the agent has to know of the container it is in, passed as its arguments: nothing a container may not see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope {
-    /// The container's first process, in the pid namespace the agent runs in.
-    pub init_pid: u32,
-    /// Other processes than the container's live in its pid namespace.
-    pub shared_pids: bool,
-    /// Other sockets than the container's live in its network namespace.
-    pub shared_net: bool,
-}
-
-impl Scope {
-    /// The agent's arguments, its own name first.
-    #[must_use]
-    pub fn to_args(self) -> Vec<String> {
-        let mut args = vec![AGENT_NAME.to_owned(), "attached".to_owned(), format!("--init={}", self.init_pid)];
-        args.extend(self.shared_pids.then(|| "--shared-pids".to_owned()));
-        args.extend(self.shared_net.then(|| "--shared-net".to_owned()));
-        args
-    }
+/// The agent's arguments, its own name first: nothing in them that a container may not see. `init_pid` is the
+/// container's first process in the pid namespace the agent runs in; by it the agent tells the container's processes
+/// from others in shared namespaces.
+#[must_use]
+pub fn agent_args(init_pid: u32) -> [String; 3] {
+    [AGENT_NAME.to_owned(), "attached".to_owned(), format!("--init={init_pid}")]
 }
 
 /// Takes over the session that the launcher left at [`SESSION_FD`].

@@ -11,7 +11,7 @@ use rustix::net::SendFlags;
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::link::{self, Request};
-use crate::contract::{AGENT_CAPABILITIES, AGENT_UID, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE, SESSION_FD};
+use crate::contract::{AGENT_CAPABILITIES, AGENT_UID, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE, SESSION_FD, agent_args};
 
 /// Where a launcher keeps its descriptors; what is above is closed.
 const PROGRAM_FD: RawFd = 4;
@@ -137,7 +137,7 @@ fn launch(request: &Request) -> (Step, Errno) {
         match clone(libc::CLONE_PARENT).map_err(at(Step::Clone))? {
             None => {
                 prepare_agent().map_err(at(Step::Agent))?;
-                Err((Step::Execute, execute(&request.scope.to_args())))
+                Err((Step::Execute, execute(&agent_args(request.init_pid))))
             }
             Some(agent) => {
                 // SAFETY: the descriptor is open: `arrange` put it there.

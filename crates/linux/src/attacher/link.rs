@@ -1,6 +1,6 @@
 //! The control socket between supervisor and attacher: datagrams with file descriptors.
 //!
-//! A request is `id`, the scope and the pidfd of the container's init; a reply is `id`, a kind, a sentence, and for
+//! A request is `id`, the init's pid in its container, and its pidfd; a reply is `id`, a kind, a sentence, and for
 //! success the session and the agent's pidfd. Both ends are the same executable, so the layout is nobody else's.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -14,7 +14,6 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use crate::contract::Scope;
 use crate::program::Program;
 
 /// Longest datagram: the header and a sentence.
@@ -53,7 +52,8 @@ pub struct Reply {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: u64,
-    pub(super) scope: Scope,
+    /// The init's pid where the agent will run.
+    pub(super) init_pid: u32,
     pub(super) init: OwnedFd,
 }
 
@@ -62,15 +62,12 @@ pub(super) struct Request {
 pub struct Link(OwnedFd);
 
 impl Link {
-    /// Asks for an agent in the container whose init is `init`.
+    /// Asks for an agent in the container whose init is `init`, known as `init_pid` in its own pid namespace.
     ///
     /// # Errors
     /// The system's; `EPIPE` and `ECONNRESET` mean that the attacher has ended.
-    pub fn request(&self, id: u64, scope: Scope, init: BorrowedFd<'_>) -> rustix::io::Result<()> {
-        let mut bytes = Vec::with_capacity(16);
-        bytes.extend(id.to_le_bytes());
-        bytes.extend(scope.init_pid.to_le_bytes());
-        bytes.extend([u8::from(scope.shared_pids), u8::from(scope.shared_net)]);
+    pub fn request(&self, id: u64, init_pid: u32, init: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        let bytes = [&id.to_le_bytes()[..], &init_pid.to_le_bytes()].concat();
         send(self.0.as_fd(), &bytes, &[init], SendFlags::NOSIGNAL)
     }
 
@@ -143,14 +140,8 @@ pub(super) fn reply(control: BorrowedFd<'_>, reply: &Reply) -> rustix::io::Resul
 
 fn parse_request(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Request> {
     let (id, rest) = bytes.split_first_chunk::<8>()?;
-    let (init_pid, rest) = rest.split_first_chunk::<4>()?;
-    let [shared_pids, shared_net] = <[u8; 2]>::try_from(rest).ok()?;
-    let scope = Scope {
-        init_pid: u32::from_le_bytes(*init_pid),
-        shared_pids: shared_pids != 0,
-        shared_net: shared_net != 0,
-    };
-    Some(Request { id: u64::from_le_bytes(*id), scope, init: fds.into_iter().next()? })
+    let init_pid = u32::from_le_bytes(rest.try_into().ok()?);
+    Some(Request { id: u64::from_le_bytes(*id), init_pid, init: fds.into_iter().next()? })
 }
 
 fn parse_reply(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Reply> {
@@ -214,13 +205,12 @@ mod tests {
     #[test]
     fn a_request_arrives_as_it_was_sent() {
         let (ours, theirs) = pair();
-        let scope = Scope { init_pid: 4711, shared_pids: true, shared_net: false };
         let link = Link(ours);
-        link.request(7, scope, theirs.as_fd()).unwrap();
+        link.request(7, 4711, theirs.as_fd()).unwrap();
         assert!(!link.is_closed());
         drop(link);
         let request = next_request(theirs.as_fd()).unwrap().unwrap();
-        assert_eq!((request.id, request.scope), (7, scope));
+        assert_eq!((request.id, request.init_pid), (7, 4711));
         assert!(next_request(theirs.as_fd()).unwrap().is_none(), "the sender has gone");
     }
 
