@@ -1,1 +1,28 @@
-//! Under construction.
+//! Real containers and a real supervisor for tests.
+//!
+//! A test asks for what it needs, and gets it or fails: where no container engine answers, nothing is skipped.
+//! What a test was given ends with it, also when it fails: containers are removed, supervisors ended, by their
+//! ids and never by a broad name. Containers carry the label `io.diogenes.test` with the test process that made
+//! them, so those of a killed test are recognised and swept by the next.
+//!
+//! Everything here panics with a sentence instead of returning an error: a test that cannot have its container
+//! has failed, and that sentence is what its reader needs.
+//!
+//! The images come from `make images`, the programs from `make build`.
+
+mod container;
+mod dist;
+mod docker;
+mod engine;
+mod image;
+mod run_id;
+mod supervisor;
+mod wait;
+
+pub use container::{Container, ContainerSpec};
+pub use dist::dist;
+pub use docker::docker;
+pub use engine::{Engine, sweep};
+pub use image::{LISTENER, base_image, demo_image, listener_image, scratch_image};
+pub use supervisor::{Supervisor, SupervisorSpec};
+pub use wait::wait_until;

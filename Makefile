@@ -1,0 +1,56 @@
+# Diogenes: what people type. Each target says what it does; the steps themselves are in deploy/scripts.
+.DEFAULT_GOAL := help
+.PHONY: help toolchain engine images build build-test demo demo-down test test-fast lint deny bench clean
+
+SCRIPTS := deploy/scripts
+# The tests that need a container engine; the others need nothing but Rust.
+ENGINE_TESTS := package(diogenes-tests) + (package(diogenes-testkit) & kind(test))
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+toolchain: ## What the build needs: a C toolchain and Rust's static target
+	@$(SCRIPTS)/toolchain.sh
+
+engine: ## A container engine that answers, installed and started where there is none
+	@$(SCRIPTS)/engine.sh
+
+images: engine ## The images of the demo and of the tests
+	@$(SCRIPTS)/images.sh
+
+build: toolchain ## dist/diogenes and dist/diogenes-agent
+	@$(SCRIPTS)/build.sh
+
+build-test: toolchain ## dist/test/: small static programs that tests put into containers
+	@$(SCRIPTS)/build.sh test
+
+demo: ## Three real containers that know themselves: watch one fail and tell why
+	@deploy/demo/demo.sh
+
+demo-down: ## Ends what a demo left running
+	@deploy/demo/demo.sh down
+
+test: build build-test images ## Everything, also the end-to-end tests on the real Engine
+	cargo nextest run --workspace
+	cargo test --workspace --doc --quiet
+
+test-fast: ## The tests that need no Engine
+	cargo nextest run --workspace --filterset 'not ($(ENGINE_TESTS))'
+
+lint: ## Format, clippy, documentation and shell scripts, warnings refused
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
+	@$(SCRIPTS)/lint-shell.sh
+
+deny: ## Licences, advisories, and which crate may use which
+	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is not installed: cargo install cargo-deny --locked' >&2; exit 1; }
+	cargo deny check licenses bans sources
+	cargo deny check advisories
+
+bench: build build-test images ## Attach, answer and memory figures, measured on the real Engine
+	cargo bench --package diogenes-tests
+
+clean: demo-down ## Removes what was built; images and caches stay
+	cargo clean
+	rm -rf dist

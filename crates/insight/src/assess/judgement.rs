@@ -1,0 +1,337 @@
+//! The four truths of a service, joined: its process lives, its listener's queue moves, its protocol
+//! answers, its resources suffice.
+//!
+//! Each truth that speaks gives a health and a sentence. The worst health is the service's, and its sentence
+//! comes first. One failed probe of a service that worked makes it degraded, the second in a row unhealthy;
+//! what the kernel says (no process, no listener, stopped) needs no second opinion.
+
+use std::time::Duration;
+
+use diogenes_proto::{Health, ProbeKind, ProbeOutcome, Timestamp, Untrusted, Verdict};
+
+use super::condition::Recovery;
+use super::track::{Presence, Track};
+use crate::recognise::socket_words;
+use crate::words::{clock, sentence, span};
+
+/// Most sentences of evidence of one service.
+const MAX_EVIDENCE: usize = 8;
+/// A full queue that lasts so long is no burst.
+const BURST: Duration = Duration::from_secs(5);
+/// How long a known server may take to listen at all: large applications are loaded first.
+const LISTENS_BY: Duration = Duration::from_secs(60);
+
+/// In a word, what is wrong with a service: it becomes the code of its finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing, or nothing with a name.
+    #[default]
+    None,
+    /// No process.
+    Gone,
+    /// No listener.
+    Deaf,
+    /// No answer, or none that is one.
+    Silent,
+    /// Nobody accepts connections, though the process lives and listens.
+    Refusing,
+    /// It answers that something is wrong.
+    Failing,
+}
+
+/// What a service's facts come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    pub(crate) health: Health,
+    pub(crate) trouble: Trouble,
+    /// The weightiest first.
+    pub(crate) evidence: Vec<Untrusted>,
+}
+
+/// One truth that speaks.
+struct Fact {
+    health: Health,
+    trouble: Trouble,
+    words: String,
+}
+
+fn fact(health: Health, words: impl Into<String>) -> Fact {
+    Fact {
+        health,
+        trouble: Trouble::None,
+        words: words.into(),
+    }
+}
+
+pub(crate) fn judge(track: &Track, now: Timestamp) -> Judgement {
+    let mut facts = Vec::new();
+    match presence(track, now) {
+        Some(absence) => {
+            facts.push(absence);
+            facts.extend(zombie(track));
+        }
+        None => {
+            facts.extend(processes(track));
+            facts.extend(queue(track, now));
+            facts.extend(resources(track));
+            facts.push(protocol(track, now));
+        }
+    }
+    if track.is_crash_looping(now) {
+        let restarts = track.recent_restarts(now);
+        facts.push(fact(
+            Health::Degraded,
+            format!("its main process was replaced {restarts} times within a minute"),
+        ));
+    }
+    // Stable: of equals, the earlier truth is the deeper cause.
+    facts.sort_by_key(|fact| std::cmp::Reverse(weight(fact.health)));
+    let mut evidence: Vec<Untrusted> = facts.iter().map(|fact| sentence(&fact.words)).collect();
+    evidence.extend(track.seen.evidence.iter().cloned());
+    evidence.truncate(MAX_EVIDENCE);
+    Judgement {
+        health: facts.first().map_or(Health::Unknown, |fact| fact.health),
+        trouble: facts
+            .iter()
+            .map(|f| f.trouble)
+            .find(|&t| t != Trouble::None)
+            .unwrap_or_default(),
+        evidence,
+    }
+}
+
+/// The order of [`Health::worst`], as a number.
+fn weight(health: Health) -> usize {
+    use Health::{Degraded, Healthy, Starting, Unhealthy, Unknown};
+    let order = [Healthy, Unknown, Starting, Degraded, Unhealthy];
+    order.iter().position(|&h| h == health).unwrap_or(0)
+}
+
+/// That it is not there, or does not listen; None where it does.
+fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
+    let socket = socket_words(&track.seen.ports, &track.seen.listeners);
+    let pid = track.seen.pids.first();
+    let process = pid.map_or_else(
+        || "its process".to_owned(),
+        |pid| format!("its process (pid {pid})"),
+    );
+    match track.presence {
+        Presence::Running => None,
+        Presence::Ended { at, absence } => {
+            let port = if track.seen.listeners.is_empty() {
+                String::new()
+            } else if absence.port_taken {
+                format!(", {socket} is held by another process")
+            } else if track.seen.ports.len() > 1 {
+                format!(", {socket} are closed")
+            } else {
+                format!(", {socket} is closed")
+            };
+            let words = format!("{process} ended at {}{port}", clock(at, now));
+            Some(Fact {
+                health: Health::Unhealthy,
+                trouble: Trouble::Gone,
+                words,
+            })
+        }
+        Presence::Deaf { at } => {
+            let words = format!(
+                "{process} lives, but has not listened on {socket} since {}",
+                clock(at, now)
+            );
+            Some(Fact {
+                health: Health::Unhealthy,
+                trouble: Trouble::Deaf,
+                words,
+            })
+        }
+    }
+}
+
+fn zombie(track: &Track) -> Option<Fact> {
+    let Presence::Ended { absence, .. } = track.presence else {
+        return None;
+    };
+    let pid = absence.zombie?;
+    Some(fact(
+        Health::Unhealthy,
+        format!("pid {pid} is a zombie: its parent has not reaped it"),
+    ))
+}
+
+fn processes(track: &Track) -> Option<Fact> {
+    let condition = &track.condition;
+    let first = condition.stopped.first()?;
+    let total = track.seen.pids.len();
+    let words = match condition.stopped.len() {
+        1 => format!("pid {first} is stopped (SIGSTOP)"),
+        number => format!(
+            "{number} of its {total} processes are stopped (SIGSTOP), pid {first} among them"
+        ),
+    };
+    let health = if condition.all_stopped {
+        Health::Unhealthy
+    } else {
+        Health::Degraded
+    };
+    let trouble = if condition.all_stopped {
+        Trouble::Silent
+    } else {
+        Trouble::None
+    };
+    Some(Fact {
+        health,
+        trouble,
+        words,
+    })
+}
+
+fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
+    let queue = track.condition.queue?;
+    if queue.is_full() {
+        let lasting = track
+            .full_since
+            .is_some_and(|since| now.since(since) >= BURST);
+        let health = if lasting || track.failures > 0 {
+            Health::Unhealthy
+        } else {
+            Health::Degraded
+        };
+        let words = format!(
+            "its accept queue on {} is full: {} of {} connections wait",
+            queue.place(),
+            queue.waiting,
+            queue.backlog
+        );
+        return Some(fact(health, words));
+    }
+    let lasting = track.stuck.and_then(|stuck| stuck.lasting(now))?;
+    let is_were = if queue.waiting == 1 {
+        "connection has"
+    } else {
+        "connections have"
+    };
+    let words = format!(
+        "{} {is_were} waited on {} for {} and nobody accepts",
+        queue.waiting,
+        queue.place(),
+        span(lasting)
+    );
+    // Where the protocol answers, somebody is merely slow; where nothing else can be asked, this is the answer.
+    let mute = track
+        .probe()
+        .is_some_and(|spec| spec.kind == ProbeKind::Tcp);
+    if mute && lasting >= super::schedule::STEADY {
+        return Some(Fact {
+            health: Health::Unhealthy,
+            trouble: Trouble::Silent,
+            words,
+        });
+    }
+    Some(fact(Health::Degraded, words))
+}
+
+fn resources(track: &Track) -> Option<Fact> {
+    let near = track.condition.descriptors?;
+    let words = format!(
+        "pid {} has {} of {} file descriptors open",
+        near.pid, near.open, near.limit
+    );
+    Some(fact(Health::Degraded, words))
+}
+
+fn protocol(track: &Track, now: Timestamp) -> Fact {
+    match track.condition.recovery {
+        Some(Recovery::AfterCrash) => {
+            return fact(
+                Health::Starting,
+                "it replays its log after a crash, and takes no queries yet",
+            );
+        }
+        Some(Recovery::Standby) | None => {}
+    }
+    if track.probe().is_none() {
+        return unasked(track, now);
+    }
+    match &track.outcome {
+        Some((_, outcome)) => answered(track, outcome, now),
+        None if track.is_young(now) => fact(Health::Starting, "it has just started"),
+        None => fact(Health::Unknown, "it has not been asked yet"),
+    }
+}
+
+/// There is no way to ask it.
+fn unasked(track: &Track, now: Timestamp) -> Fact {
+    if track.seen.entry.is_none() {
+        return fact(
+            Health::Unknown,
+            "it listens on no port: nothing proves that it works, or that it does not",
+        );
+    }
+    match track.age(now) {
+        Some(age) if age < LISTENS_BY => fact(
+            Health::Starting,
+            format!("it started {} ago and does not listen yet", span(age)),
+        ),
+        Some(age) if track.seen.listeners.is_empty() => Fact {
+            health: Health::Unhealthy,
+            trouble: Trouble::Deaf,
+            words: format!("it started {} ago and listens nowhere", span(age)),
+        },
+        _ => fact(Health::Unknown, "there is no way to ask it"),
+    }
+}
+
+fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
+    let words = &outcome.evidence;
+    let sick = |trouble: Trouble| Fact {
+        health: if track.failures >= 2 {
+            Health::Unhealthy
+        } else {
+            Health::Degraded
+        },
+        trouble,
+        words: match track.failures {
+            0 | 1 => words.to_string(),
+            times => format!("{words} ({times} times in a row)"),
+        },
+    };
+    match outcome.verdict {
+        Verdict::Alive => alive(track, outcome),
+        Verdict::Starting => fact(Health::Starting, format!("it {words}")),
+        Verdict::Impossible => fact(Health::Unknown, words.to_string()),
+        Verdict::Refused | Verdict::Silent | Verdict::Garbled if track.is_young(now) => {
+            fact(Health::Starting, format!("it is starting: {words}"))
+        }
+        // What never answered as its kind does may be of another kind: no claim is made about it.
+        Verdict::Garbled if !track.proven => fact(Health::Unknown, words.to_string()),
+        Verdict::Garbled | Verdict::Silent => sick(Trouble::Silent),
+        Verdict::Refused => sick(Trouble::Refusing),
+        Verdict::Failing => sick(Trouble::Failing),
+    }
+}
+
+fn alive(track: &Track, outcome: &ProbeOutcome) -> Fact {
+    let words = outcome.evidence.to_string();
+    let protocol = outcome.protocol.as_deref();
+    if protocol == Some("tls") {
+        return fact(
+            Health::Unknown,
+            format!("{words}; what lies below cannot be asked"),
+        );
+    }
+    // A connection is made by the kernel alone; that it left the queue is the service's own doing.
+    let is_mere_connection = matches!(protocol, None | Some("tcp"))
+        && track.seen.entry.is_none()
+        && track
+            .probe()
+            .is_some_and(|spec| matches!(spec.kind, ProbeKind::Tcp | ProbeKind::Discover));
+    match track.accepts {
+        _ if !is_mere_connection => fact(Health::Healthy, words),
+        Some(true) => fact(Health::Healthy, format!("{words}, and is accepted")),
+        Some(false) | None => fact(
+            Health::Unknown,
+            format!("{words}; whether it is accepted is not known yet"),
+        ),
+    }
+}

@@ -1,0 +1,343 @@
+//! The memory of a container: its services over time, judged.
+//!
+//! ```text
+//!              observe(snapshot)            due ─► ProbeSpec ─► probed(outcome)
+//!                    │                                                │
+//!                    ▼                                                ▼
+//!   track:  new ─► starting ─► healthy ⇄ degraded ─► unhealthy ◄── its process ended
+//!                                  ▲                     │
+//!                                  └───── it is back ────┘
+//! ```
+//!
+//! The owner feeds in snapshots and the outcomes of the probes it was told to run, and takes out reports. A
+//! service that is gone is kept as unhealthy, for it belongs to the container, until it comes back or newer
+//! losses push it out. One that somebody started by hand (`docker exec`) is forgotten a while after it left.
+
+mod condition;
+mod container;
+mod finding;
+mod judgement;
+mod report;
+mod schedule;
+mod track;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use diogenes_proto::{Health, ProbeOutcome, ProbeSpec, Process, Snapshot, Timestamp};
+
+use crate::recognise::{Recognised, recognise_counting, unique};
+use condition::Condition;
+use container::Container;
+use track::{Absence, Presence, Track};
+
+/// Most services that are remembered after they are gone.
+const MAX_GONE: usize = 32;
+/// How long a service that was started by hand is missed.
+const VISITORS_ARE_MISSED: Duration = Duration::from_secs(10 * 60);
+/// Most probes at a time, so that looking at a crowded container is no burst.
+const MAX_IN_FLIGHT: usize = 16;
+
+/// A probe to be run now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The service's key, to be given back with the outcome.
+    pub key: String,
+    /// What to ask where.
+    pub spec: ProbeSpec,
+    /// Whether the version should be asked too: it is not known, and was not asked before.
+    pub wants_version: bool,
+}
+
+/// The services of one container over time.
+#[derive(Clone, Debug, Default)]
+pub struct Assessor {
+    tracks: Vec<Track>,
+    container: Container,
+    /// Services beyond those that are looked after.
+    beyond: usize,
+    health: Health,
+    since: Option<Timestamp>,
+    /// Since when each finding holds, by code and service.
+    found_since: BTreeMap<(String, Option<String>), Timestamp>,
+}
+
+impl Assessor {
+    /// One that knows nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in a snapshot. Call it whenever one is taken: at intervals, and when a service's process ends.
+    pub fn observe(&mut self, now: Timestamp, snapshot: &Snapshot) {
+        let processes: BTreeMap<u32, &Process> = snapshot
+            .processes
+            .iter()
+            .map(|p| (p.container_pid, p))
+            .collect();
+        let cpu = self.container.observe(now, snapshot);
+        let (seen, beyond) = recognise_counting(snapshot);
+        self.beyond = beyond;
+        let matches = self.matches(&seen);
+        let mut is_seen = vec![false; self.tracks.len()];
+        let mut fresh = Vec::new();
+        for (service, known) in seen.into_iter().zip(matches) {
+            let condition = Condition::of(&service, &processes);
+            match known {
+                Some(index) => {
+                    is_seen[index] = true;
+                    self.tracks[index].seen_again(service, condition, now);
+                }
+                None => {
+                    let mut track = Track::new(service.clone(), now);
+                    track.seen_again(service, condition, now);
+                    fresh.push(track);
+                }
+            }
+        }
+        for (track, _) in self
+            .tracks
+            .iter_mut()
+            .zip(is_seen)
+            .filter(|(_, is_seen)| !is_seen)
+        {
+            let lives = track.seen.pids.iter().any(|pid| {
+                let process = processes.get(pid).filter(|p| p.state != 'Z');
+                // A process that started later than the service was seen is another one with the same number.
+                process.is_some_and(|p| {
+                    track
+                        .main()
+                        .is_none_or(|(main, at)| *pid != main || p.started_at == at)
+                })
+            });
+            let port_taken = snapshot
+                .listeners
+                .iter()
+                .any(|l| l.port.is_some_and(|port| track.seen.ports.contains(&port)));
+            let is_zombie = |pid: &u32| processes.get(pid).is_some_and(|p| p.state == 'Z');
+            let zombie = track.seen.pids.first().copied().filter(is_zombie);
+            track.missed(lives, Absence { port_taken, zombie }, now);
+        }
+        self.tracks.extend(fresh);
+        self.forget(now);
+        self.name_keys();
+        if let Some(cpu) = cpu {
+            for track in self
+                .tracks
+                .iter_mut()
+                .filter(|t| t.presence == Presence::Running)
+            {
+                track.activity = cpu.activity(&track.seen.pids);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The probes to run now. Each is in flight from then on, until [`Self::probed`] or, where its outcome
+    /// never comes, for 15 s.
+    pub fn due(&mut self, now: Timestamp) -> Vec<Due> {
+        let in_flight = self
+            .tracks
+            .iter()
+            .filter(|t| t.schedule.is_in_flight(now))
+            .count();
+        let mut due = Vec::new();
+        let mut waiting: Vec<&mut Track> = self
+            .tracks
+            .iter_mut()
+            .filter(|t| t.schedule.is_due(now))
+            .collect();
+        // Who has waited longest goes first, so that a crowd is served in turn.
+        waiting.sort_by_key(|track| track.schedule.next());
+        for track in waiting {
+            if in_flight + due.len() >= MAX_IN_FLIGHT {
+                break;
+            }
+            if let Some(spec) = track.probe() {
+                track.schedule.started(now);
+                due.push(Due {
+                    key: track.key.clone(),
+                    spec,
+                    wants_version: track.wants_version(),
+                });
+            }
+        }
+        due
+    }
+
+    /// Takes in what came of a probe. An outcome for a key that is not known any more is dropped.
+    pub fn probed(&mut self, now: Timestamp, key: &str, outcome: ProbeOutcome) {
+        if let Some(track) = self
+            .tracks
+            .iter_mut()
+            .find(|t| t.key == key && t.presence == Presence::Running)
+        {
+            track.probed(outcome, now);
+            self.settle(now);
+        }
+    }
+
+    /// When [`Self::due`] or the passing of time has something new; None where only a snapshot can bring it.
+    #[must_use]
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let in_flight = self
+            .tracks
+            .iter()
+            .filter(|t| t.schedule.is_in_flight(now))
+            .count();
+        let is_full = in_flight >= MAX_IN_FLIGHT;
+        let probes = self
+            .tracks
+            .iter()
+            .filter(|t| t.probe().is_some() && (!is_full || t.schedule.is_in_flight(now)))
+            .map(|t| t.schedule.next());
+        let changes = self.tracks.iter().filter_map(|t| t.changes_at(now));
+        probes.chain(changes).min()
+    }
+
+    /// How a service is probed now; None where it is not known, or cannot be probed.
+    #[must_use]
+    pub fn probe_of(&self, key: &str) -> Option<ProbeSpec> {
+        self.tracks
+            .iter()
+            .find(|t| t.key == key)
+            .and_then(Track::probe)
+    }
+
+    /// The main process of each service that is there: those whose end must be noticed at once.
+    pub fn main_pids(&self) -> impl Iterator<Item = u32> + '_ {
+        let present = self
+            .tracks
+            .iter()
+            .filter(|t| t.presence == Presence::Running);
+        present.filter_map(|t| t.seen.pids.first().copied())
+    }
+
+    /// Which track each recognised service is, if any. Three rounds, from the surest sign to the weakest: the
+    /// same process; the same key; the same program come back.
+    fn matches(&self, seen: &[Recognised]) -> Vec<Option<usize>> {
+        let mut matches = vec![None; seen.len()];
+        let mut taken = BTreeSet::new();
+        for sign in [same_process, same_key, come_back] {
+            for (service, found) in seen.iter().zip(&mut matches) {
+                if found.is_some() {
+                    continue;
+                }
+                let mut candidates = self
+                    .tracks
+                    .iter()
+                    .enumerate()
+                    .filter(|(index, track)| !taken.contains(index) && sign(track, service));
+                // Of two that might have come back, neither is taken for the other.
+                if let (Some((index, _)), None) = (candidates.next(), candidates.next()) {
+                    taken.insert(index);
+                    *found = Some(index);
+                }
+            }
+        }
+        matches
+    }
+
+    /// Drops what need not be remembered.
+    fn forget(&mut self, now: Timestamp) {
+        self.tracks.retain(|track| match track.presence {
+            Presence::Running => true,
+            _ if track.seen.kind == "process" => false,
+            // A claim that was made before it listened, and is not made any more.
+            Presence::Deaf { .. } if track.seen.listeners.is_empty() => false,
+            Presence::Deaf { at } | Presence::Ended { at, .. } => {
+                !track.seen.visitor || now.since(at) < VISITORS_ARE_MISSED
+            }
+        });
+        // The main process stands in where there is no service at all, not even one that is missed.
+        if self.tracks.iter().any(|track| track.seen.kind != "process") {
+            self.tracks.retain(|track| track.seen.kind != "process");
+        }
+        let gone_at = |track: &Track| match track.presence {
+            Presence::Running => None,
+            Presence::Deaf { at } | Presence::Ended { at, .. } => Some(at),
+        };
+        let mut gone: Vec<Timestamp> = self.tracks.iter().filter_map(gone_at).collect();
+        if let Some(surplus) = gone
+            .len()
+            .checked_sub(MAX_GONE)
+            .filter(|&surplus| surplus > 0)
+        {
+            gone.sort_unstable();
+            let until = gone[surplus - 1];
+            let mut to_drop = surplus;
+            self.tracks.retain(|track| {
+                let drops = to_drop > 0 && gone_at(track).is_some_and(|at| at <= until);
+                to_drop -= usize::from(drops);
+                !drops
+            });
+        }
+    }
+
+    /// Keeps each track's key, but for one that was known before it had a port, or as another kind.
+    fn name_keys(&mut self) {
+        let mut taken = BTreeSet::new();
+        let mut renamed = Vec::new();
+        for (index, track) in self.tracks.iter().enumerate() {
+            let kind = track.key.split(':').next().unwrap_or_default();
+            let has_port = track.key.contains(':');
+            let is_fit = kind == track.seen.kind && (has_port || track.seen.ports.is_empty());
+            if is_fit && !taken.contains(&track.key) {
+                taken.insert(track.key.clone());
+            } else {
+                renamed.push(index);
+            }
+        }
+        for index in renamed {
+            let wish = self.tracks[index]
+                .seen
+                .key
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let key = unique(&wish, |key| taken.contains(key));
+            taken.insert(key.clone());
+            self.tracks[index].key = key;
+        }
+    }
+
+    fn settle(&mut self, now: Timestamp) {
+        for track in &mut self.tracks {
+            track.settle(now);
+        }
+        let own = [
+            self.container.is_memory_short(),
+            self.container.pids_near_limit().is_some(),
+        ];
+        let strained = own.contains(&true).then_some(Health::Degraded);
+        let health = Health::worst(self.tracks.iter().map(|t| t.health).chain(strained));
+        if self.since.is_none() || health != self.health {
+            self.health = health;
+            self.since = Some(now);
+        }
+    }
+}
+
+fn same_key(track: &Track, service: &Recognised) -> bool {
+    track.key == service.key
+}
+
+fn same_process(track: &Track, service: &Recognised) -> bool {
+    let main = service.pids.first().copied().zip(service.started_at);
+    main.is_some() && track.main() == main
+}
+
+/// A service that is gone, and one of the same program on the same port, or on none yet.
+fn come_back(track: &Track, service: &Recognised) -> bool {
+    let has_port =
+        service.ports.is_empty() || service.ports.iter().any(|p| track.seen.ports.contains(p));
+    track.presence != Presence::Running
+        && !service.program.is_empty()
+        && track.seen.program == service.program
+        && has_port
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+//! One service over time: what was seen of it, what it answered, and what that comes to.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use diogenes_proto::{
+    Activity, Health, ProbeKind, ProbeOutcome, ProbeSpec, Timestamp, Untrusted, Verdict,
+};
+
+use super::condition::{Condition, Stuck};
+use super::judgement::{Judgement, judge};
+use super::schedule::{QUICK, SPARING, STEADY, Schedule, after};
+use crate::catalogue;
+use crate::recognise::Recognised;
+
+/// How long a service may take to answer for the first time.
+pub(crate) const GRACE: Duration = Duration::from_secs(15);
+/// The window in which restarts make a crash loop, and how many it takes.
+const LOOP_WINDOW: Duration = Duration::from_secs(60);
+const LOOP_RESTARTS: usize = 3;
+
+/// Whether the service is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// As it should be.
+    Running,
+    /// Its processes live and its listeners are gone.
+    Deaf {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Its processes are gone.
+    Ended {
+        /// Since when.
+        at: Timestamp,
+        /// What is left of it.
+        absence: Absence,
+    },
+}
+
+/// What is seen in the place of a service that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Absence {
+    /// Whether somebody else has taken its port.
+    pub(crate) port_taken: bool,
+    /// Its main process, where it is dead and its parent has not reaped it (state Z; proc(5)).
+    pub(crate) zombie: Option<u32>,
+}
+
+/// What probes have taught of a service.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learnt {
+    pub(crate) version: Option<Untrusted>,
+    pub(crate) product: Option<Untrusted>,
+    /// What an unknown service speaks.
+    pub(crate) protocol: Option<String>,
+    version_asked: bool,
+}
+
+/// One service over time.
+#[derive(Clone, Debug)]
+pub(crate) struct Track {
+    /// Its key, kept over restarts.
+    pub(crate) key: String,
+    /// How it was last recognised.
+    pub(crate) seen: Recognised,
+    pub(crate) presence: Presence,
+    pub(crate) condition: Condition,
+    pub(crate) stuck: Option<Stuck>,
+    pub(crate) full_since: Option<Timestamp>,
+    pub(crate) learnt: Learnt,
+    pub(crate) schedule: Schedule,
+    /// Which of the ways to probe it is used.
+    pub(crate) way: usize,
+    /// Whether it has answered as its kind does, in this life or an earlier one.
+    pub(crate) proven: bool,
+    /// Failed probes in a row, those during its start not counted.
+    pub(crate) failures: u32,
+    pub(crate) outcome: Option<(Timestamp, ProbeOutcome)>,
+    /// Whether a connection made by a probe was seen to be accepted; None where that was not seen either way.
+    pub(crate) accepts: Option<bool>,
+    restarts: VecDeque<Timestamp>,
+    pub(crate) activity: Option<Activity>,
+    pub(crate) health: Health,
+    pub(crate) since: Timestamp,
+    pub(crate) judgement: Judgement,
+}
+
+impl Track {
+    pub(crate) fn new(seen: Recognised, now: Timestamp) -> Self {
+        Self {
+            key: seen.key.clone(),
+            seen,
+            presence: Presence::Running,
+            condition: Condition::default(),
+            stuck: None,
+            full_since: None,
+            learnt: Learnt::default(),
+            schedule: Schedule::at_once(now),
+            way: 0,
+            proven: false,
+            failures: 0,
+            outcome: None,
+            accepts: None,
+            restarts: VecDeque::new(),
+            activity: None,
+            health: Health::Unknown,
+            since: now,
+            judgement: Judgement::default(),
+        }
+    }
+
+    /// The main process, by pid and start; None where it could not be seen.
+    pub(crate) fn main(&self) -> Option<(u32, Timestamp)> {
+        Some((*self.seen.pids.first()?, self.seen.started_at?))
+    }
+
+    /// For how long the service has been up.
+    pub(crate) fn age(&self, now: Timestamp) -> Option<Duration> {
+        self.seen.started_at.map(|at| now.since(at))
+    }
+
+    pub(crate) fn is_young(&self, now: Timestamp) -> bool {
+        self.age(now).is_some_and(|age| age < GRACE)
+    }
+
+    /// How often its main process was another one in the last minute.
+    pub(crate) fn recent_restarts(&self, now: Timestamp) -> usize {
+        self.restarts
+            .iter()
+            .filter(|&&at| now.since(at) <= LOOP_WINDOW)
+            .count()
+    }
+
+    pub(crate) fn is_crash_looping(&self, now: Timestamp) -> bool {
+        self.recent_restarts(now) >= LOOP_RESTARTS
+    }
+
+    /// It was seen again, perhaps changed.
+    pub(crate) fn seen_again(
+        &mut self,
+        mut seen: Recognised,
+        condition: Condition,
+        now: Timestamp,
+    ) {
+        let is_reborn = self.main() != main_of(&seen);
+        let is_other_kind = self.seen.kind != seen.kind;
+        let inodes = |s: &Recognised| s.listeners.iter().map(|l| l.inode).collect::<Vec<_>>();
+        let has_other_listeners = inodes(&self.seen) != inodes(&seen);
+        let goes_on = !self.condition.stopped.is_empty() && condition.stopped.is_empty();
+        let was_full = self.condition.queue.is_some_and(|q| q.is_full());
+        let is_full = condition.queue.is_some_and(|q| q.is_full());
+        let is_back = self.presence != Presence::Running;
+
+        if is_reborn && self.seen.started_at.is_some() {
+            self.restarts.push_back(now);
+            if self.restarts.len() > 2 * LOOP_RESTARTS {
+                self.restarts.pop_front();
+            }
+            self.failures = 0;
+            self.outcome = None;
+            self.accepts = None;
+            // The files may be others now.
+            self.learnt.version_asked = false;
+            if self.learnt.protocol.as_deref() == Some("tcp") {
+                self.learnt.protocol = None;
+            }
+        }
+        if is_other_kind {
+            self.learnt = Learnt::default();
+            self.proven = false;
+            self.outcome = None;
+        }
+        if self.seen.probes != seen.probes {
+            self.way = 0;
+        }
+        if is_reborn
+            || is_other_kind
+            || has_other_listeners
+            || goes_on
+            || is_back
+            || (was_full && !is_full)
+        {
+            self.schedule.hurry(now);
+        }
+        // Once of the container, always of the container: whoever starts it again by hand.
+        seen.visitor &= self.seen.visitor;
+        let waiting = condition.queue.map(|queue| queue.waiting);
+        if let (Some(waiting), Some((asked, _))) = (waiting, &self.outcome)
+            && *asked < now
+        {
+            self.accepts = Some(waiting == 0);
+        }
+        self.stuck = Stuck::follow(self.stuck, condition.queue, now);
+        self.full_since = is_full.then(|| self.full_since.unwrap_or(now));
+        self.presence = Presence::Running;
+        self.seen = seen;
+        self.condition = condition;
+    }
+
+    /// It was not seen.
+    pub(crate) fn missed(&mut self, processes_live: bool, absence: Absence, now: Timestamp) {
+        self.condition = Condition::default();
+        self.stuck = None;
+        self.full_since = None;
+        self.activity = None;
+        self.presence = match self.presence {
+            Presence::Deaf { at } if processes_live => Presence::Deaf { at },
+            Presence::Ended { at, .. } => Presence::Ended { at, absence },
+            _ if processes_live => Presence::Deaf { at: now },
+            _ => Presence::Ended { at: now, absence },
+        };
+    }
+
+    /// How to probe it now; None where there is no way, or nothing to probe.
+    pub(crate) fn probe(&self) -> Option<ProbeSpec> {
+        if self.presence != Presence::Running {
+            return None;
+        }
+        let mut spec = self
+            .seen
+            .probes
+            .get(self.way)
+            .or(self.seen.probes.first())?
+            .clone();
+        if spec.kind == ProbeKind::Discover {
+            spec.kind = match self.learnt.protocol.as_deref() {
+                None => ProbeKind::Discover,
+                Some("http") => ProbeKind::Http,
+                Some("tcp" | "tls" | "http2") => ProbeKind::Tcp,
+                Some(protocol) => match catalogue::find(protocol) {
+                    Some(entry) => entry.probe,
+                    // It greets: its greeting is its sign of life, and nothing else is said to it.
+                    None => ProbeKind::Discover,
+                },
+            };
+        }
+        Some(spec)
+    }
+
+    /// Whether the next probe should ask for the version.
+    pub(crate) fn wants_version(&self) -> bool {
+        self.learnt.version.is_none() && !self.learnt.version_asked
+    }
+
+    /// What it answered.
+    pub(crate) fn probed(&mut self, outcome: ProbeOutcome, now: Timestamp) {
+        let kind = self.probe().map(|spec| spec.kind);
+        if outcome.verdict == Verdict::Alive {
+            self.learn(&outcome, kind);
+        }
+        match outcome.verdict {
+            Verdict::Alive => {
+                self.proven |= outcome.protocol.as_deref() != Some("tls");
+                self.failures = 0;
+                let greets = kind == Some(ProbeKind::Discover);
+                self.schedule
+                    .again_in(now, if greets { SPARING } else { STEADY });
+            }
+            Verdict::Starting => {
+                self.failures = 0;
+                self.schedule.again_in(now, QUICK);
+            }
+            Verdict::Impossible if !self.try_next_way() => self.schedule.back_off(now),
+            Verdict::Refused | Verdict::Garbled if !self.proven && self.try_next_way() => {
+                self.schedule.again_in(now, Duration::ZERO);
+            }
+            Verdict::Impossible => self.schedule.again_in(now, Duration::ZERO),
+            Verdict::Refused | Verdict::Silent | Verdict::Garbled if self.is_young(now) => {
+                self.schedule.again_in(now, QUICK);
+            }
+            _ => {
+                self.failures = self.failures.saturating_add(1);
+                if self.failures == 1 {
+                    self.schedule.again_in(now, QUICK);
+                } else {
+                    self.schedule.back_off(now);
+                }
+            }
+        }
+        // What the last snapshot showed of its queue holds until the next one shows otherwise.
+        if outcome.verdict != Verdict::Alive {
+            self.accepts = None;
+        }
+        self.outcome = Some((now, outcome));
+    }
+
+    fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>) {
+        self.learnt.version_asked = true;
+        if self.seen.entry.is_none() && kind == Some(ProbeKind::Discover) {
+            self.learnt.protocol.clone_from(&outcome.protocol);
+        }
+        // A server's header may name the server of another service's application: FastAPI's says "uvicorn".
+        let own = match &outcome.product {
+            None => true,
+            Some(product) => product.as_raw().eq_ignore_ascii_case(self.kind()),
+        };
+        if own && outcome.version.is_some() {
+            self.learnt.version.clone_from(&outcome.version);
+        }
+        if outcome.product.is_some() {
+            self.learnt.product.clone_from(&outcome.product);
+        }
+    }
+
+    /// Turns to the next way of probing; false, and back to the first, where all were tried.
+    fn try_next_way(&mut self) -> bool {
+        self.way += 1;
+        if self.way < self.seen.probes.len() {
+            return true;
+        }
+        self.way = 0;
+        false
+    }
+
+    /// The kind as far as it is known: the catalogue's, or what the service turned out to speak.
+    pub(crate) fn kind(&self) -> &str {
+        match &self.learnt.protocol {
+            Some(protocol) if self.seen.entry.is_none() => protocol,
+            _ => self.seen.kind,
+        }
+    }
+
+    /// The name for people. An unknown program that speaks a known kind's own protocol is of that kind.
+    pub(crate) fn name(&self) -> Untrusted {
+        match catalogue::find(self.kind()) {
+            Some(entry) => entry.name.into(),
+            None => self.seen.name.clone(),
+        }
+    }
+
+    /// The role it has by itself.
+    pub(crate) fn role(&self) -> Option<&'static str> {
+        match self.kind() {
+            "http" => Some("web"),
+            kind => catalogue::find(kind).map(|entry| entry.role),
+        }
+    }
+
+    /// Judges it anew; `since` moves only where the health changes.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        let judgement = judge(self, now);
+        if judgement.health != self.health {
+            self.health = judgement.health;
+            self.since = now;
+        }
+        self.judgement = judgement;
+    }
+
+    /// When time alone changes its health: at the end of its grace.
+    pub(crate) fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = after(self.seen.started_at?, GRACE);
+        (end > now && self.presence == Presence::Running).then_some(end)
+    }
+}
+
+fn main_of(seen: &Recognised) -> Option<(u32, Timestamp)> {
+    Some((*seen.pids.first()?, seen.started_at?))
+}

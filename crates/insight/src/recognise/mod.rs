@@ -1,0 +1,357 @@
+//! Processes and listeners joined into services.
+//!
+//! ```text
+//! Process ─► claim (which kind do its marks say?) ─┐
+//! Process ─► family (which belong together?) ──────┼─► Recognised
+//! Listener ─► owners ──────────────────────────────┘
+//! ```
+//!
+//! A service is a family of processes that is of a known kind or listens on TCP. Evidence must agree: an
+//! executable of a known name counts where it listens or has given itself its kind's title, as a sleeping
+//! `postgres` does not; a script named `nginx` is a script.
+
+mod claim;
+mod family;
+mod target;
+
+use std::collections::BTreeSet;
+
+use diogenes_proto::{
+    Listener, ProbeKind, ProbeSpec, Process, Snapshot, Timestamp, Transport, Untrusted,
+};
+
+use crate::catalogue::{Kind, Layer};
+use crate::program::{Program, application};
+use crate::words::{port_words, sentence};
+use family::Family;
+pub(crate) use target::targets;
+
+/// Most services of one container that are looked after; the rest is counted.
+pub const MAX_SERVICES: usize = 128;
+
+/// UDP ports from here on are usually a client's, given out by the kernel (`ip_local_port_range`, ip(7)).
+const EPHEMERAL_PORTS: u16 = 32_768;
+
+/// A service as a snapshot shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recognised {
+    /// Its name among the container's services: kind and port (`redis:6379`), unique, the same after a restart.
+    pub key: String,
+    /// For people: `Redis`, `server.py`.
+    pub name: Untrusted,
+    /// The entry in the catalogue; None for what is known only by its process.
+    pub entry: Option<&'static Kind>,
+    /// `redis`, or `tcp` and `process` where there is no entry.
+    pub kind: &'static str,
+    /// `cache`, `web`, …; None where unknown.
+    pub role: Option<&'static str>,
+    /// What its files tell of its version.
+    pub version: Option<Untrusted>,
+    /// TCP and UDP ports, ascending.
+    pub ports: Vec<u16>,
+    /// Its listening sockets.
+    pub listeners: Vec<Listener>,
+    /// Its processes, the main one first; empty where they could not be seen.
+    pub pids: Vec<u32>,
+    /// When its main process started; None where it could not be seen.
+    pub started_at: Option<Timestamp>,
+    /// What its main process runs, by which it is known again after a restart.
+    pub program: Untrusted,
+    /// Whether it was started into a running container (`docker exec`), and may leave it as it came.
+    pub visitor: bool,
+    /// How it may be probed, the best way first; empty where there is no way.
+    pub probes: Vec<ProbeSpec>,
+    /// What shows that it is what it is.
+    pub evidence: Vec<Untrusted>,
+}
+
+/// Finds the services in a snapshot, those of known kinds first, then by port; at most [`MAX_SERVICES`].
+#[must_use]
+pub fn recognise(snapshot: &Snapshot) -> Vec<Recognised> {
+    recognise_counting(snapshot).0
+}
+
+/// The same, with the number of services beyond [`MAX_SERVICES`].
+pub(crate) fn recognise_counting(snapshot: &Snapshot) -> (Vec<Recognised>, usize) {
+    let mut services = all(snapshot);
+    let beyond = services.len().saturating_sub(MAX_SERVICES);
+    services.truncate(MAX_SERVICES);
+    (services, beyond)
+}
+
+fn all(snapshot: &Snapshot) -> Vec<Recognised> {
+    let families = family::families(snapshot);
+    let mut services: Vec<_> = families
+        .iter()
+        .filter_map(|family| describe(snapshot, family))
+        .collect();
+    services.extend(ownerless(snapshot));
+    if services.is_empty() {
+        services.extend(main_process(snapshot));
+    }
+    // Known kinds first, so that a crowd of strangers cannot push them out.
+    services.sort_by(|a, b| {
+        let rank = |s: &Recognised| (s.entry.is_none(), s.ports.first().copied(), s.started_at);
+        rank(a).cmp(&rank(b)).then_with(|| a.pids.cmp(&b.pids))
+    });
+    settle_roles(&mut services);
+    make_unique(&mut services);
+    services
+}
+
+/// A family as a service; None where it is none.
+fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
+    let main = *family.processes.first()?;
+    let listeners: Vec<Listener> = family
+        .listeners
+        .iter()
+        .map(|&index| snapshot.listeners[index].clone())
+        .collect();
+    let listens = listeners.iter().any(|l| l.transport != Transport::Udp);
+    let listens_tcp = listeners.iter().any(|l| l.transport == Transport::Tcp);
+    let entry = claim::of_family(family, listens);
+    if entry.is_none() && !listens_tcp {
+        return None;
+    }
+    let mut service = describe_process(main);
+    service.visitor = family.visitor;
+    service.pids = family.processes.iter().map(|p| p.container_pid).collect();
+    service.ports = ports(&listeners);
+    if let Some(entry) = entry {
+        service.entry = Some(entry);
+        service.kind = entry.kind;
+        service.name = entry.name.into();
+        service.role = Some(entry.role);
+        service.version = main
+            .executable
+            .as_ref()
+            .and_then(|path| entry.version_in(path.as_raw()))
+            .map(Untrusted::from);
+        service.evidence.extend(claim::evidence(entry, family));
+    } else {
+        service.kind = "tcp";
+    }
+    let (probe, port) = entry.map_or((ProbeKind::Discover, None), |e| (e.probe, e.default_port));
+    service.probes = targets(&listeners, port, entry.is_some())
+        .into_iter()
+        .map(|target| ProbeSpec {
+            kind: probe,
+            target,
+        })
+        .collect();
+    service.listeners = listeners;
+    service.key = key(service.kind, &service);
+    Some(service)
+}
+
+/// What can be said of any process.
+fn describe_process(main: &Process) -> Recognised {
+    let program = Program::of(main);
+    let name = program.map_or_else(|| main.name.clone(), |p| Untrusted::from(p.name()));
+    let pid = main.container_pid;
+    let runs = match &main.executable {
+        Some(path) => format!("pid {pid} runs {path:.200}"),
+        None => format!(
+            "pid {pid} is called {:.40}; what it executes cannot be read",
+            main.name
+        ),
+    };
+    Recognised {
+        key: String::new(),
+        program: name.clone(),
+        name,
+        entry: None,
+        kind: "process",
+        role: None,
+        version: None,
+        ports: Vec::new(),
+        listeners: Vec::new(),
+        pids: vec![pid],
+        started_at: Some(main.started_at),
+        visitor: false,
+        probes: Vec::new(),
+        evidence: vec![sentence(runs)],
+    }
+}
+
+/// The container's first process, where there is nothing else to tell of.
+fn main_process(snapshot: &Snapshot) -> Option<Recognised> {
+    let init = snapshot
+        .processes
+        .iter()
+        .filter(|p| p.state != 'Z')
+        .min_by_key(|p| {
+            (
+                p.container_pid != 1,
+                p.parent_pid != 0,
+                p.started_at,
+                p.container_pid,
+            )
+        })?;
+    let mut service = describe_process(init);
+    service.key = key(service.kind, &service);
+    Some(service)
+}
+
+/// TCP listeners whose processes could not be seen, joined by port.
+fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
+    let nobodys =
+        |l: &&Listener| l.transport == Transport::Tcp && l.owners.is_empty() && !is_engines_dns(l);
+    let ports: BTreeSet<u16> = snapshot
+        .listeners
+        .iter()
+        .filter(nobodys)
+        .filter_map(|l| l.port)
+        .collect();
+    ports
+        .into_iter()
+        .map(|port| {
+            let listeners: Vec<Listener> = snapshot
+                .listeners
+                .iter()
+                .filter(nobodys)
+                .filter(|l| l.port == Some(port))
+                .cloned()
+                .collect();
+            let uid = listeners.first().map_or(0, |l| l.uid);
+            let evidence =
+                format!("the process that listens on port {port} could not be seen; its socket is of uid {uid}");
+            let mut service = Recognised {
+                key: String::new(),
+                name: format!("port {port}").into(),
+                entry: None,
+                kind: "tcp",
+                role: None,
+                version: None,
+                ports: vec![port],
+                pids: Vec::new(),
+                started_at: None,
+                program: Untrusted::default(),
+                visitor: false,
+                probes: targets(&listeners, None, false)
+                    .into_iter()
+                    .map(|target| ProbeSpec { kind: ProbeKind::Discover, target })
+                    .collect(),
+                listeners,
+                evidence: vec![sentence(evidence)],
+            };
+            service.key = key("tcp", &service);
+            service
+        })
+        .collect()
+}
+
+/// Docker's own name server in a container on a user-defined network: the daemon listens on 127.0.0.11 in
+/// the container's network namespace, from outside of it. Source: moby, libnetwork/resolver.go.
+fn is_engines_dns(listener: &Listener) -> bool {
+    listener.owners.is_empty()
+        && listener
+            .address
+            .is_some_and(|a| a.to_string() == "127.0.0.11")
+}
+
+/// TCP and UDP ports worth telling, ascending.
+fn ports(listeners: &[Listener]) -> Vec<u16> {
+    let told = |l: &&Listener| match l.transport {
+        Transport::Tcp => true,
+        Transport::Udp => l.port.is_some_and(|port| port < EPHEMERAL_PORTS),
+        Transport::Unix => false,
+    };
+    let ports: BTreeSet<u16> = listeners
+        .iter()
+        .filter(told)
+        .filter_map(|l| l.port)
+        .collect();
+    ports.into_iter().collect()
+}
+
+/// A service's key before it is made unique: kind and lowest port, else kind and name.
+fn key(kind: &str, service: &Recognised) -> String {
+    let tcp = service
+        .listeners
+        .iter()
+        .filter(|l| l.transport == Transport::Tcp)
+        .filter_map(|l| l.port)
+        .min();
+    if let Some(port) = tcp.or(service.ports.first().copied()) {
+        return format!("{kind}:{port}");
+    }
+    if service.entry.is_some() {
+        return kind.to_owned();
+    }
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = service
+        .program
+        .as_raw()
+        .chars()
+        .take(64)
+        .map(plain)
+        .collect();
+    format!("{kind}:{name}")
+}
+
+fn make_unique(services: &mut [Recognised]) {
+    let mut taken = BTreeSet::new();
+    for service in services {
+        service.key = unique(&service.key, |key| taken.contains(key));
+        taken.insert(service.key.clone());
+    }
+}
+
+/// The key itself, or with the first number behind it that makes it unique.
+pub(crate) fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
+    if !taken(key) {
+        return key.to_owned();
+    }
+    (2_u32..)
+        .map(|number| format!("{key}#{number}"))
+        .find(|key| !taken(key))
+        .unwrap_or_default()
+}
+
+/// Gives each service the role it has beside the others: nginx is a proxy where something else serves the web.
+fn settle_roles(services: &mut [Recognised]) {
+    for at in 0..services.len() {
+        let beside = services[at].entry.and_then(|entry| entry.role_beside_web);
+        let is_web = |(other, service): (usize, &Recognised)| {
+            other != at
+                && service
+                    .entry
+                    .is_some_and(|e| e.role == "web" && e.role_beside_web.is_none())
+        };
+        if beside.is_some() && services.iter().enumerate().any(is_web) {
+            services[at].role = beside;
+        }
+    }
+}
+
+/// The words for a service's sockets: `port 6379`, `its Unix socket`, `no port`.
+pub(crate) fn socket_words(ports: &[u16], listeners: &[Listener]) -> String {
+    match ports {
+        [] if listeners.is_empty() => "no port".to_owned(),
+        [] => "its Unix socket".to_owned(),
+        ports => port_words(ports),
+    }
+}
+
+/// The application a family serves, by the command line of its processes.
+fn application_of<'a>(family: &Family<'a>) -> Option<&'a str> {
+    family
+        .processes
+        .iter()
+        .find_map(|process| application(process))
+}
+
+/// Whether a framework or server with this layer needs a listener to be believed.
+fn needs_listener(layer: Layer) -> bool {
+    layer == Layer::Runtime
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,110 @@
+//! Where a service can be probed from inside the container.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use diogenes_proto::{Listener, ProbeTarget, Transport};
+
+/// Most ways that are tried for one service.
+const MAX_TARGETS: usize = 4;
+
+/// A service's addresses for probing, the likeliest to work first. A wildcard address becomes loopback: for
+/// `::` both loopbacks, as a snapshot does not tell a dual-stack socket (which 127.0.0.1 reaches, also where
+/// the container has no IPv6) from an IPv6-only one.
+pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> Vec<ProbeTarget> {
+    let mut tcp: Vec<(u16, IpAddr)> = listeners
+        .iter()
+        .filter(|l| l.transport == Transport::Tcp)
+        .filter_map(|l| Some((l.port?, l.address?)))
+        .collect();
+    tcp.sort_by_key(|&(p, address)| {
+        (
+            Some(p) != port,
+            p,
+            address.is_ipv6(),
+            !address.is_unspecified(),
+        )
+    });
+    let mut targets: Vec<ProbeTarget> = Vec::new();
+    for &(port, address) in &tcp {
+        let loopback_v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let loopback_v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        let addresses = match address {
+            IpAddr::V4(v4) if v4.is_unspecified() => vec![loopback_v4],
+            IpAddr::V6(v6) if v6.is_unspecified() => vec![loopback_v4, loopback_v6],
+            concrete => vec![concrete],
+        };
+        for address in addresses {
+            let target = ProbeTarget::Tcp(SocketAddr::new(address, port));
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        if targets.len() >= MAX_TARGETS {
+            break;
+        }
+    }
+    if unix {
+        let paths = listeners.iter().filter(|l| l.transport == Transport::Unix);
+        targets.extend(
+            paths
+                .filter_map(|l| l.path.clone())
+                .take(MAX_TARGETS)
+                .map(ProbeTarget::Unix),
+        );
+    }
+    targets.truncate(MAX_TARGETS);
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(address: &str, port: u16) -> Listener {
+        Listener {
+            address: Some(address.parse().unwrap()),
+            port: Some(port),
+            ..Listener::default()
+        }
+    }
+
+    #[test]
+    fn the_likeliest_first() {
+        let socket = Listener {
+            transport: Transport::Unix,
+            path: Some("/run/x.sock".into()),
+            ..Listener::default()
+        };
+        for (listeners, port, expected) in [
+            (vec![tcp("0.0.0.0", 80)], None, vec!["127.0.0.1:80"]),
+            (vec![tcp("::", 80)], None, vec!["127.0.0.1:80", "[::1]:80"]),
+            (
+                vec![tcp("::", 80), tcp("0.0.0.0", 80)],
+                None,
+                vec!["127.0.0.1:80", "[::1]:80"],
+            ),
+            (vec![tcp("172.17.0.2", 80)], None, vec!["172.17.0.2:80"]),
+            (
+                vec![tcp("0.0.0.0", 80), tcp("0.0.0.0", 8000)],
+                Some(8000),
+                vec!["127.0.0.1:8000", "127.0.0.1:80"],
+            ),
+            (
+                vec![socket.clone(), tcp("127.0.0.1", 1)],
+                None,
+                vec!["127.0.0.1:1", "/run/x.sock"],
+            ),
+            (vec![socket], None, vec!["/run/x.sock"]),
+            (vec![], None, vec![]),
+        ] {
+            let found: Vec<String> = targets(&listeners, port, true)
+                .into_iter()
+                .map(|target| match target {
+                    ProbeTarget::Tcp(address) => address.to_string(),
+                    ProbeTarget::Unix(path) => path.to_string(),
+                })
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,428 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::scene::{self, Scene};
+
+/// Key, name, role and main pid of each service.
+fn told(scene: &Scene) -> Vec<(String, String, &'static str, u32)> {
+    recognise(&scene.snapshot)
+        .into_iter()
+        .map(|s| {
+            let main = s.pids.first().copied().unwrap_or(0);
+            (s.key, s.name.to_string(), s.role.unwrap_or("-"), main)
+        })
+        .collect()
+}
+
+#[track_caller]
+fn expect(scene: &Scene, expected: &[(&str, &str, &str, u32)]) {
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|&(k, n, r, p)| (k.to_owned(), n.to_owned(), r, p))
+        .collect();
+    assert_eq!(told(scene), expected);
+}
+
+fn python(pid: u32, parent: u32, command: &[&str]) -> Scene {
+    Scene::new()
+        .process(1, 0, "/usr/bin/dash", &["sh"])
+        .process(pid, parent, "/usr/bin/python3.11", command)
+}
+
+#[test]
+fn redis_under_its_debian_name() {
+    expect(&scene::redis(), &[("redis:6379", "Redis", "cache", 17)]);
+    let service = &recognise(&scene::redis().snapshot)[0];
+    assert_eq!(service.ports, [6379]);
+    assert_eq!(service.probes[0].kind, ProbeKind::Redis);
+}
+
+#[test]
+fn masters_and_workers_are_one_service() {
+    expect(
+        &scene::web(),
+        &[
+            ("nginx:80", "nginx", "proxy", 7),
+            ("fastapi:8000", "FastAPI", "web", 20),
+        ],
+    );
+    let services = recognise(&scene::web().snapshot);
+    assert_eq!(services[0].pids, [7, 8, 9]);
+    assert_eq!(services[1].pids, [20, 21, 22, 23]);
+    let evidence: Vec<_> = services[1]
+        .evidence
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        evidence,
+        [
+            "pid 20 runs /usr/bin/python3.11",
+            "serves the application main:app",
+            "FastAPI runs under Uvicorn",
+            "4 processes",
+        ]
+    );
+}
+
+#[test]
+fn postgresql_with_its_version() {
+    expect(
+        &scene::postgresql(),
+        &[("postgresql:5432", "PostgreSQL", "db", 1)],
+    );
+    let service = &recognise(&scene::postgresql().snapshot)[0];
+    assert_eq!(service.version.as_ref().unwrap().as_raw(), "15");
+    assert_eq!(service.pids, [1, 30, 31, 32]);
+}
+
+#[test]
+fn nginx_alone_serves_the_web() {
+    let scene = Scene::new()
+        .process(1, 0, "/usr/sbin/nginx", &["nginx: master process nginx"])
+        .process(2, 1, "/usr/sbin/nginx", &["nginx: worker process"])
+        .tcp("0.0.0.0", 80, &[1, 2]);
+    expect(&scene, &[("nginx:80", "nginx", "web", 1)]);
+}
+
+#[test]
+fn python_servers() {
+    for (command, framework, key, name) in [
+        (
+            &["python3", "-m", "uvicorn", "a:b"][..],
+            None,
+            "uvicorn:8000",
+            "Uvicorn",
+        ),
+        (
+            &["python3", "/usr/bin/gunicorn", "a:b"],
+            None,
+            "gunicorn:8000",
+            "Gunicorn",
+        ),
+        (
+            &["gunicorn: master [a:b]"],
+            None,
+            "gunicorn:8000",
+            "Gunicorn",
+        ),
+        (
+            &["python3", "/usr/bin/gunicorn", "a:b"],
+            Some("flask"),
+            "flask:8000",
+            "Flask",
+        ),
+        (
+            &["python3", "/usr/bin/gunicorn", "a.wsgi"],
+            Some("django"),
+            "django:8000",
+            "Django",
+        ),
+        (
+            &["python3", "/srv/app.py"],
+            Some("flask"),
+            "flask:8000",
+            "Flask",
+        ),
+        (
+            &["python3", "/srv/app.py"],
+            Some("fastapi"),
+            "fastapi:8000",
+            "FastAPI",
+        ),
+        (
+            &["python3", "/usr/bin/uvicorn", "a:b"],
+            Some("starlette"),
+            "starlette:8000",
+            "Starlette",
+        ),
+        (
+            &["python3", "-m", "http.server", "8000"],
+            None,
+            "http.server:8000",
+            "Python http.server",
+        ),
+        (
+            &["python3", "/srv/server.py"],
+            None,
+            "tcp:8000",
+            "server.py",
+        ),
+    ] {
+        let scene = python(5, 1, command)
+            .with(|p| p.frameworks = framework.into_iter().map(Into::into).collect())
+            .tcp("0.0.0.0", 8000, &[5]);
+        let role = if key.starts_with("tcp") { "-" } else { "web" };
+        expect(&scene, &[(key, name, role, 5)]);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_listen_yet_is_known() {
+    expect(
+        &python(5, 1, &["python3", "/usr/bin/uvicorn", "main:app"]),
+        &[("uvicorn", "Uvicorn", "web", 5)],
+    );
+    let nginx = Scene::new()
+        .process(1, 0, "/usr/bin/tini", &["tini"])
+        .process(2, 1, "/usr/sbin/nginx", &["nginx: master process nginx"]);
+    expect(&nginx, &[("nginx", "nginx", "web", 2)]);
+}
+
+#[test]
+fn what_only_looks_like_a_service_is_none() {
+    // Each is described as the container's main process, as nothing else is there.
+    for (executable, comm, command) in [
+        (
+            "/usr/bin/dash",
+            "nginx",
+            &["/bin/sh", "/usr/local/bin/nginx"][..],
+        ),
+        (
+            "/usr/bin/dash",
+            "sh",
+            &["sh", "-c", "nginx -g 'daemon off;'"],
+        ),
+        (
+            "/usr/bin/sleep",
+            "sleep",
+            &["postgres: checkpointer", "1000"],
+        ),
+        ("/tmp/postgres", "postgres", &["postgres", "1000"]),
+        ("/usr/bin/sleep", "postgres", &["postgres"]),
+        ("/usr/bin/sleep", "sleep", &["redis-server *:6379"]),
+        ("/usr/bin/node", "node", &["node", "worker.js"]),
+        (
+            "/usr/bin/redis-check-rdb",
+            "redis-check-rdb",
+            &["redis-check-rdb", "dump.rdb"],
+        ),
+        ("/usr/bin/python3.11", "python3", &["python3", "nginx"]),
+    ] {
+        let scene = Scene::new()
+            .process(1, 0, executable, command)
+            .with(|p| p.name = comm.into());
+        let services = recognise(&scene.snapshot);
+        assert_eq!(services.len(), 1, "{command:?}");
+        assert_eq!(services[0].kind, "process", "{command:?}");
+        assert!(services[0].probes.is_empty());
+    }
+}
+
+#[test]
+fn a_stranger_on_a_known_port_is_a_stranger() {
+    let scene = python(5, 1, &["python3", "/srv/nginx"]).tcp("0.0.0.0", 80, &[5]);
+    expect(&scene, &[("tcp:80", "nginx", "-", 5)]);
+    assert_eq!(
+        recognise(&scene.snapshot)[0].probes[0].kind,
+        ProbeKind::Discover
+    );
+    let scene = python(5, 1, &["python3", "-m", "http.server", "6379"]).tcp("0.0.0.0", 6379, &[5]);
+    expect(
+        &scene,
+        &[("http.server:6379", "Python http.server", "web", 5)],
+    );
+}
+
+#[test]
+fn two_of_a_kind_are_two_services() {
+    let redis = |scene: Scene, pid, port| {
+        scene
+            .process(pid, 1, "/usr/bin/redis-server", &["redis-server"])
+            .tcp("0.0.0.0", port, &[pid])
+    };
+    let scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+    let scene = redis(redis(scene, 5, 6380), 6, 6379);
+    expect(
+        &scene,
+        &[
+            ("redis:6379", "Redis", "cache", 6),
+            ("redis:6380", "Redis", "cache", 5),
+        ],
+    );
+}
+
+#[test]
+fn the_same_port_on_two_addresses_makes_two_keys() {
+    let scene = Scene::new()
+        .process(1, 0, "/usr/bin/dash", &["sh"])
+        .process(5, 1, "/usr/bin/redis-server", &["redis-server"])
+        .process(6, 1, "/usr/bin/redis-server", &["redis-server"])
+        .tcp("127.0.0.1", 6379, &[5])
+        .tcp("127.0.0.2", 6379, &[6]);
+    expect(
+        &scene,
+        &[
+            ("redis:6379", "Redis", "cache", 5),
+            ("redis:6379#2", "Redis", "cache", 6),
+        ],
+    );
+}
+
+#[test]
+fn a_supervisor_is_not_what_it_supervises() {
+    // supervisord is Python as the application is, and listens on a port of its own.
+    let scene = python(5, 1, &["python3", "/usr/bin/supervisord"])
+        .process(
+            6,
+            5,
+            "/usr/bin/python3.11",
+            &["python3", "/usr/bin/uvicorn", "a:b"],
+        )
+        .process(7, 5, "/usr/bin/redis-server", &["redis-server *:6379"])
+        .process(8, 5, "/usr/bin/python3.11", &["python3", "/srv/plain.py"])
+        .tcp("127.0.0.1", 9001, &[5])
+        .tcp("0.0.0.0", 8000, &[6])
+        .tcp("0.0.0.0", 6379, &[7])
+        .tcp("0.0.0.0", 7000, &[8]);
+    expect(
+        &scene,
+        &[
+            ("redis:6379", "Redis", "cache", 7),
+            ("uvicorn:8000", "Uvicorn", "web", 6),
+            ("tcp:7000", "plain.py", "-", 8),
+            ("tcp:9001", "supervisord", "-", 5),
+        ],
+    );
+}
+
+#[test]
+fn a_leaked_listener_stays_with_its_service() {
+    let scene = scene::redis()
+        .process(40, 17, "/usr/bin/bash", &["bash", "backup.sh"])
+        .process(41, 17, "/usr/sbin/nginx", &["nginx: master process"])
+        .tcp("0.0.0.0", 80, &[41]);
+    let mut scene = scene;
+    scene.snapshot.listeners[0].owners = vec![17, 40, 41];
+    expect(
+        &scene,
+        &[
+            ("nginx:80", "nginx", "web", 41),
+            ("redis:6379", "Redis", "cache", 17),
+        ],
+    );
+    assert_eq!(recognise(&scene.snapshot)[0].ports, [80]);
+}
+
+#[test]
+fn sockets_without_owners() {
+    let scene = Scene::new()
+        .process(1, 0, "/usr/bin/sleep", &["sleep"])
+        .tcp("0.0.0.0", 8080, &[])
+        .tcp("::", 8080, &[])
+        .tcp("127.0.0.11", 40_123, &[]);
+    expect(&scene, &[("tcp:8080", "port 8080", "-", 0)]);
+    let evidence = recognise(&scene.snapshot)[0].evidence[0].to_string();
+    assert!(evidence.contains("uid 0"), "{evidence}");
+}
+
+#[test]
+fn other_sockets_of_strangers_are_no_services() {
+    let scene = Scene::new()
+        .process(1, 0, "/usr/bin/foo", &["foo"])
+        .udp(5000, &[1])
+        .unix("/run/foo.sock", &[1]);
+    expect(&scene, &[("process:foo", "foo", "-", 1)]);
+    expect(&Scene::new(), &[]);
+}
+
+#[test]
+fn a_zombie_is_no_service() {
+    let scene = scene::redis().with_pid(17, |p| {
+        p.state = 'Z';
+        p.executable = None;
+        p.command.clear();
+    });
+    let mut scene = scene;
+    scene.snapshot.listeners.clear();
+    assert_eq!(recognise(&scene.snapshot)[0].kind, "process");
+}
+
+#[test]
+fn a_crowd_is_bounded_and_known_kinds_come_first() {
+    let mut scene = scene::redis();
+    for port in 0..1000 {
+        scene = scene.tcp("0.0.0.0", 10_000 + port, &[]);
+    }
+    let services = recognise(&scene.snapshot);
+    assert_eq!(services.len(), MAX_SERVICES);
+    assert_eq!(services[0].kind, "redis");
+    assert_eq!(recognise_counting(&scene.snapshot).1, 1001 - MAX_SERVICES);
+}
+
+/// Any snapshot at all, contradictions included.
+pub(crate) fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+    let word = prop_oneof![
+        Just("nginx"),
+        Just("/usr/bin/python3"),
+        Just("/usr/bin/uvicorn"),
+        Just("-m"),
+        Just("main:app"),
+        Just("redis-server *:6379"),
+        Just("postgres: startup"),
+        Just(""),
+        Just("-"),
+        Just("--"),
+        Just("é\u{0}"),
+        Just("/usr/bin/node"),
+        Just("/usr/lib/postgresql/15/bin/postgres"),
+        Just("/usr/bin/java"),
+        Just("-jar"),
+    ];
+    let process = (
+        0..12_u32,
+        0..12_u32,
+        proptest::option::of(word.clone()),
+        proptest::collection::vec(word, 0..4),
+        prop_oneof![Just('S'), Just('Z'), Just('T')],
+        0..5_u64,
+    )
+        .prop_map(|(pid, parent, executable, command, state, age)| Process {
+            container_pid: pid,
+            parent_pid: parent,
+            executable: executable.map(Into::into),
+            name: "nginx".into(),
+            command: command.into_iter().map(Into::into).collect(),
+            state,
+            started_at: scene::at(age),
+            ..Process::default()
+        });
+    let listener = (
+        0..3_u8,
+        0..4_u16,
+        proptest::collection::vec(0..12_u32, 0..4),
+        0..4_u64,
+    )
+        .prop_map(|(transport, port, owners, inode)| Listener {
+            transport: [Transport::Tcp, Transport::Udp, Transport::Unix][usize::from(transport)],
+            address: (transport < 2).then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            port: (transport < 2).then_some(port),
+            path: (transport == 2).then(|| "/run/x".into()),
+            inode,
+            owners,
+            accept_queue: Some(port.into()),
+            backlog: Some(2),
+            ..Listener::default()
+        });
+    (
+        proptest::collection::vec(process, 0..14),
+        proptest::collection::vec(listener, 0..8),
+    )
+        .prop_map(|(processes, listeners)| Snapshot {
+            processes,
+            listeners,
+            ..Snapshot::default()
+        })
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_keys_are_unique(snapshot in any_snapshot()) {
+        let services = recognise(&snapshot);
+        let keys: BTreeSet<_> = services.iter().map(|s| &s.key).collect();
+        prop_assert_eq!(keys.len(), services.len());
+        prop_assert_eq!(recognise(&snapshot), services);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a conversation comes to, before the time it took is added.
+
+use std::time::Duration;
+
+use diogenes_proto::{ProbeOutcome, Untrusted, Verdict};
+
+/// Longest piece of a service's own words repeated in evidence, in bytes.
+const QUOTE_BYTES: usize = 120;
+
+/// A verdict with what led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conclusion {
+    pub(crate) verdict: Verdict,
+    pub(crate) evidence: String,
+    pub(crate) version: Option<Untrusted>,
+    pub(crate) protocol: Option<&'static str>,
+    pub(crate) product: Option<Untrusted>,
+    timed: bool,
+}
+
+impl Conclusion {
+    pub(crate) fn new(verdict: Verdict, evidence: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            evidence: evidence.into(),
+            version: None,
+            protocol: None,
+            product: None,
+            timed: false,
+        }
+    }
+
+    /// An answer, to whose evidence the time it took belongs: `HTTP 200 in 3 ms`.
+    pub(crate) fn answered(verdict: Verdict, evidence: impl Into<String>) -> Self {
+        Self {
+            timed: true,
+            ..Self::new(verdict, evidence)
+        }
+    }
+
+    /// The kernel took the connection. Whether the service accepts it shows in its accept queue only.
+    pub(crate) fn connects() -> Self {
+        Self::answered(Verdict::Alive, "connects")
+    }
+
+    pub(crate) fn into_outcome(self, took: Duration) -> ProbeOutcome {
+        let evidence = if self.timed {
+            format!("{} in {}", self.evidence, millis(took))
+        } else {
+            self.evidence
+        };
+        ProbeOutcome {
+            verdict: self.verdict,
+            evidence: evidence.into(),
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            version: self.version,
+            protocol: self.protocol.map(Into::into),
+            product: self.product,
+        }
+    }
+}
+
+/// A duration as people read it: `0.3 ms`, `12 ms`, `2 s`.
+pub(crate) fn millis(duration: Duration) -> String {
+    let us = duration.as_micros();
+    match us {
+        0..10_000 => format!("{}.{} ms", us / 1000, us % 1000 / 100),
+        10_000..1_000_000 => format!("{} ms", us / 1000),
+        _ if us % 1_000_000 < 100_000 => format!("{} s", us / 1_000_000),
+        _ => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
+    }
+}
+
+/// The first line of what a service said, short and safe to show.
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+    let cut = &line[..line.len().min(QUOTE_BYTES)];
+    let more = if cut.len() < line.len() { "…" } else { "" };
+    format!("\"{}{more}\"", Untrusted::from_bytes(cut.trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_words() {
+        for (us, words) in [
+            (0, "0.0 ms"),
+            (340, "0.3 ms"),
+            (3_200, "3.2 ms"),
+            (45_600, "45 ms"),
+            (2_000_000, "2 s"),
+            (2_500_000, "2.5 s"),
+        ] {
+            assert_eq!(millis(Duration::from_micros(us)), words);
+        }
+    }
+
+    #[test]
+    fn a_quote_is_one_short_safe_line() {
+        assert_eq!(quote(b"-ERR no\r\nmore"), "\"-ERR no\"");
+        assert_eq!(quote(b"\x1b[2Jx"), "\"\\u{1b}[2Jx\"");
+        assert!(quote(&[b'x'; 9000]).len() < 200);
+    }
+}

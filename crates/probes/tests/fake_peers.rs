@@ -1,0 +1,194 @@
+//! Whole probes against peers that answer well, badly, slowly or not at all, over real loopback sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic in its own helpers too"
+)]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use diogenes_probes::{Curiosity, Limits, run};
+use diogenes_proto::{ProbeKind, ProbeOutcome, ProbeSpec, ProbeTarget, Verdict};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// What a fake peer does with each connection.
+#[derive(Clone, Copy)]
+enum Peer {
+    /// Says this at once.
+    Greets(&'static [u8]),
+    /// Reads a question, then says this and closes.
+    Answers(&'static [u8]),
+    /// Answers questions that begin so with the first text, others with the second.
+    Discerns(&'static [u8], &'static [u8], &'static [u8]),
+    /// Answers endlessly.
+    Floods,
+    /// Closes at once.
+    Closes,
+    /// Takes the connection and says nothing.
+    IsSilent,
+}
+
+async fn serve(listener: TcpListener, peer: Peer) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut question = [0; 2048];
+            match peer {
+                Peer::Greets(words) => {
+                    let _ = stream.write_all(words).await;
+                    let _ = stream.read(&mut question).await;
+                }
+                Peer::Answers(words) => {
+                    let _ = stream.read(&mut question).await;
+                    let _ = stream.write_all(words).await;
+                }
+                Peer::Discerns(begins, this, other) => {
+                    while let Ok(read @ 1..) = stream.read(&mut question).await {
+                        let words = if question[..read].starts_with(begins) {
+                            this
+                        } else {
+                            other
+                        };
+                        let _ = stream.write_all(words).await;
+                    }
+                }
+                Peer::Floods => while stream.write_all(&[b'x'; 4096]).await.is_ok() {},
+                Peer::Closes => {}
+                Peer::IsSilent => tokio::time::sleep(Duration::from_secs(60)).await,
+            }
+        });
+    }
+}
+
+async fn probe(kind: ProbeKind, peer: Peer) -> ProbeOutcome {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let server = tokio::spawn(serve(listener, peer));
+    let limits = Limits {
+        deadline: Duration::from_millis(700),
+        curiosity: Curiosity::HealthAndVersion,
+        ..Limits::default()
+    };
+    let spec = ProbeSpec {
+        kind,
+        target: ProbeTarget::Tcp(address),
+    };
+    let started = Instant::now();
+    let outcome = run(&spec, limits).await;
+    assert!(
+        started.elapsed() < Duration::from_millis(1500),
+        "{outcome:?}"
+    );
+    server.abort();
+    outcome
+}
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n\r\n";
+const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\n\r\n";
+const PONG: &[u8] = b"+PONG\r\n";
+const INFO: &[u8] = b"$30\r\n# Server\r\nredis_version:7.0.15\r\n";
+
+#[tokio::test]
+async fn verdicts() {
+    use Peer::*;
+    use ProbeKind::{Discover, Http, Postgresql, Redis, Tcp};
+    use Verdict::*;
+    let cases = [
+        (Http, Answers(OK), Alive, "HTTP 200"),
+        (
+            Http,
+            Answers(b"HTTP/1.0 404 Not Found\r\n\r\n"),
+            Alive,
+            "HTTP 404",
+        ),
+        (Http, Answers(b"HTTP/1.1 501 No\r\n\r\n"), Alive, "HTTP 501"),
+        (Http, Answers(BAD_GATEWAY), Failing, "HTTP 502"),
+        (Http, Discerns(b"HEAD", BAD_GATEWAY, OK), Alive, "HTTP 200"),
+        (
+            Http,
+            Discerns(b"HEAD", b"nonsense\r\n", OK),
+            Alive,
+            "HTTP 200",
+        ),
+        (Http, Answers(b"\x15\x03\x01\x00\x02\x02\x46"), Alive, "TLS"),
+        (Http, Answers(PONG), Garbled, "something else"),
+        (
+            Http,
+            Greets(b"SSH-2.0-OpenSSH_9.2p1\r\n"),
+            Garbled,
+            "SSH-2.0",
+        ),
+        (Http, Floods, Garbled, "something else"),
+        (Http, Closes, Garbled, "without an answer"),
+        (Http, IsSilent, Silent, "no answer to HTTP HEAD in 700 ms"),
+        (Redis, Discerns(b"*1", PONG, INFO), Alive, "answers PING in"),
+        (
+            Redis,
+            Answers(b"-NOAUTH Authentication required.\r\n"),
+            Alive,
+            "authentication required",
+        ),
+        (
+            Redis,
+            Answers(b"-LOADING Redis is loading\r\n"),
+            Starting,
+            "loading",
+        ),
+        (
+            Redis,
+            Greets(b"-ERR max number of clients reached\r\n"),
+            Failing,
+            "max number",
+        ),
+        (Redis, Answers(OK), Garbled, "something else"),
+        (Redis, IsSilent, Silent, "no answer to PING in 700 ms"),
+        (Redis, Floods, Garbled, "something else"),
+        (Postgresql, Answers(b"N"), Alive, "answers"),
+        (Postgresql, Answers(b"S"), Alive, "answers"),
+        (Postgresql, Answers(PONG), Garbled, "something else"),
+        (Postgresql, Closes, Garbled, "without an answer"),
+        (Postgresql, IsSilent, Silent, "no answer"),
+        (Tcp, IsSilent, Alive, "connects"),
+        (Tcp, Floods, Alive, "connects"),
+        (Discover, Answers(OK), Alive, "HTTP 200"),
+        (Discover, Floods, Alive, "not known"),
+        (Discover, Closes, Alive, "closes"),
+        (Discover, IsSilent, Alive, "says nothing"),
+    ];
+    for (kind, peer, verdict, evidence) in cases {
+        let outcome = probe(kind, peer).await;
+        assert_eq!(outcome.verdict, verdict, "{kind:?}: {outcome:?}");
+        let words = outcome.evidence.to_string();
+        assert!(
+            words.contains(evidence),
+            "{kind:?}: {words:?} lacks {evidence:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_learnt() {
+    let outcome = probe(ProbeKind::Http, Peer::Answers(OK)).await;
+    assert_eq!(outcome.product.unwrap().as_raw(), "nginx");
+    assert_eq!(outcome.version.unwrap().as_raw(), "1.22.1");
+    let outcome = probe(ProbeKind::Redis, Peer::Discerns(b"*1", PONG, INFO)).await;
+    assert_eq!(outcome.version.unwrap().as_raw(), "7.0.15");
+}
+
+#[tokio::test]
+async fn discovers_the_protocol() {
+    let unknown_command = b"-ERR unknown command 'HEAD', with args beginning with: \r\n";
+    for (peer, protocol) in [
+        (Peer::Answers(OK), "http"),
+        (Peer::Greets(b"SSH-2.0-OpenSSH_9.2p1\r\n"), "ssh"),
+        (Peer::Greets(b"220 box ESMTP Postfix\r\n"), "smtp"),
+        (Peer::Greets(b"\x2c\0\0\0\x0a8.0.36\0\x08\0\0\0"), "mysql"),
+        (Peer::Answers(unknown_command), "redis"),
+        (Peer::IsSilent, "tcp"),
+    ] {
+        let outcome = probe(ProbeKind::Discover, peer).await;
+        assert_eq!(outcome.protocol.as_deref(), Some(protocol), "{outcome:?}");
+    }
+}
