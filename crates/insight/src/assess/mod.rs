@@ -81,6 +81,7 @@ impl Assessor {
         self.beyond = beyond;
         let matches = self.matches(&seen);
         let mut is_seen = vec![false; self.tracks.len()];
+        let were_running: Vec<bool> = self.tracks.iter().map(Track::is_running).collect();
         let mut fresh = Vec::new();
         for (service, known) in seen.into_iter().zip(matches) {
             let condition = Condition::of(&service, &processes);
@@ -118,6 +119,13 @@ impl Assessor {
             let is_zombie = |pid: &u32| processes.get(pid).is_some_and(|p| p.state == 'Z');
             let zombie = track.seen.pids.first().copied().filter(is_zombie);
             track.missed(lives, Absence { port_taken, zombie }, now);
+        }
+        let now_running = self.tracks.iter().map(Track::is_running);
+        if now_running.ne(were_running) {
+            // One service's end, or its return, is often its neighbours' trouble, or the end of it.
+            for track in self.tracks.iter_mut().filter(|t| t.is_running()) {
+                track.schedule.hurry(now);
+            }
         }
         self.tracks.extend(fresh);
         self.forget(now);
@@ -210,7 +218,7 @@ impl Assessor {
         let present = self
             .tracks
             .iter()
-            .filter(|t| t.presence == Presence::Running);
+            .filter(|t| t.is_running());
         present.filter_map(|t| t.seen.pids.first().copied())
     }
 

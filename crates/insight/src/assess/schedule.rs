@@ -1,7 +1,7 @@
 //! When a service is probed next.
 //!
 //! ```text
-//!            ┌── alive: 10 s (30 s where it greets) ──┐
+//!            ┌── alive: 10 s (30 s where it is logged) ──┐
 //! new: now ──┤── starting, or the first failure: 1 s  ├─► due ─► in flight ─► probed
 //!            └── sick: 2, 4, 8 … 60 s ────────────────┘
 //! ```
@@ -14,7 +14,8 @@ use diogenes_proto::Timestamp;
 
 /// Between probes of a service that works.
 pub(crate) const STEADY: Duration = Duration::from_secs(10);
-/// Between connections to a service that greets: some log each one, as sshd does.
+/// Between probes that may leave a line in a log: an HTTP request, or a connection to a service that greets, as sshd
+/// does. The same as Docker's own default for a HEALTHCHECK.
 pub(crate) const SPARING: Duration = Duration::from_secs(30);
 /// Before a failure is confirmed, or a starting service is asked again.
 pub(crate) const QUICK: Duration = Duration::from_secs(1);

@@ -506,7 +506,7 @@ fn another_way_is_tried_before_judging() {
     assert_ne!(first.spec, second.spec);
     play.assessor.probed(at(0), "nginx:80", answers());
     assert_eq!(play.first().0, Health::Healthy);
-    play.wait(10_000);
+    play.wait(30_000);
     assert_eq!(
         play.assessor.due(at(play.now_ms))[0].spec,
         second.spec,
@@ -536,8 +536,8 @@ fn what_never_answered_as_its_kind_is_not_condemned() {
 #[test]
 fn errors_of_the_application_are_failures() {
     let mut play = Play::healthy(scene::web());
-    for _ in 0..2 {
-        play.wait(10_000);
+    for wait_ms in [30_000, 10_000] {
+        play.wait(wait_ms);
         play.probe(outcome(Verdict::Failing, "HTTP 502 in 1 ms"));
     }
     assert_eq!(play.codes(), ["service-failing", "service-failing"]);
@@ -546,6 +546,25 @@ fn errors_of_the_application_are_failures() {
         reason,
         "nginx answers with errors: HTTP 502 in 1 ms (2 times in a row)"
     );
+}
+
+#[test]
+fn what_is_logged_is_asked_every_thirty_seconds_or_when_a_neighbour_ends() {
+    let mut play = Play::healthy(scene::web());
+    play.wait(29_000);
+    assert_eq!(play.probe(answers()), 0);
+    play.wait(1_000);
+    assert_eq!(play.probe(answers()), 2, "nginx and the application");
+    play.wait(5_000);
+    let mut alone = scene::web();
+    let application = alone.snapshot.listeners.iter().find(|l| l.port == Some(8000));
+    for pid in application.expect("a listener").owners.clone() {
+        alone = alone.without(pid);
+    }
+    play.see(alone);
+    let due = play.assessor.due(at(play.now_ms));
+    assert_eq!(due.len(), 1, "nginx may be in trouble now");
+    assert_eq!(due[0].key, "nginx:80");
 }
 
 #[test]

@@ -115,6 +115,11 @@ impl Track {
         Some((*self.seen.pids.first()?, self.seen.started_at?))
     }
 
+    /// Whether it is there as it should be.
+    pub(crate) fn is_running(&self) -> bool {
+        self.presence == Presence::Running
+    }
+
     /// For how long the service has been up.
     pub(crate) fn age(&self, now: Timestamp) -> Option<Duration> {
         self.seen.started_at.map(|at| now.since(at))
@@ -253,9 +258,9 @@ impl Track {
             Verdict::Alive => {
                 self.proven |= outcome.protocol.as_deref() != Some("tls");
                 self.failures = 0;
-                let greets = kind == Some(ProbeKind::Discover);
+                let is_noted = matches!(kind, Some(ProbeKind::Discover | ProbeKind::Http));
                 self.schedule
-                    .again_in(now, if greets { SPARING } else { STEADY });
+                    .again_in(now, if is_noted { SPARING } else { STEADY });
             }
             Verdict::Starting => {
                 self.failures = 0;
