@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diogenes_discovery::{Scanner, Scope};
-use diogenes_insight::Assessor;
+use diogenes_insight::{Assessor, Due};
+use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
-use diogenes_proto::{ErrorCode, Message, ProbeOutcome, ProbeSpec, Report, Request, Snapshot, Timestamp, WireError};
+use diogenes_proto::{ErrorCode, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request, Snapshot, Timestamp, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -31,6 +32,10 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(30);
 /// A report is sent this often even where nothing changes.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
+/// A service that is well accepts a connection within this time.
+const ACCEPT_TIME: Duration = Duration::from_millis(500);
+/// After a death the kernel closes the process's sockets and its parent reaps it: to be seen in one look.
+const BURIAL_TIME: Duration = Duration::from_millis(20);
 /// Requests that may wait for the companion.
 const MAX_WAITING: usize = 64;
 
@@ -71,7 +76,7 @@ struct Task {
     scanner: Scanner,
     assessor: Assessor,
     watch: Watch,
-    probes: JoinSet<(String, ProbeOutcome)>,
+    probes: JoinSet<(String, ProbeKind, ProbeOutcome)>,
     publish: watch::Sender<Option<Arc<Report>>>,
     /// The newest snapshot, and the one before it: whoever is paging through that one may finish.
     seen: [Option<Seen>; 2],
@@ -113,11 +118,8 @@ impl Task {
                     Some((request, reply)) => self.answer(request, reply),
                     None => return,
                 },
-                _ = self.watch.died() => self.look_soon(),
-                Some(Ok((service, outcome))) = self.probes.join_next() => {
-                    self.assessor.probed(Timestamp::now(), &service, outcome);
-                    self.conclude();
-                }
+                _ = self.watch.died() => self.look_within(BURIAL_TIME),
+                Some(Ok((key, kind, outcome))) = self.probes.join_next() => self.probed(&key, kind, outcome),
                 () = sleep_until(due) => self.tick(),
             }
         }
@@ -147,9 +149,18 @@ impl Task {
         }
     }
 
-    /// A process has died: look, once the kernel has also taken its sockets away.
-    fn look_soon(&mut self) {
-        self.next_scan = Instant::now() + Duration::from_millis(20);
+    fn probed(&mut self, key: &str, kind: ProbeKind, outcome: ProbeOutcome) {
+        // The kernel takes a connection before the service does: whether it was accepted shows in the queue.
+        if kind == ProbeKind::Tcp || outcome.protocol.as_deref() == Some("tcp") {
+            self.look_within(ACCEPT_TIME);
+        }
+        self.assessor.probed(Timestamp::now(), key, outcome);
+        self.conclude();
+    }
+
+    /// Scans after this time, or earlier where that was intended anyway.
+    fn look_within(&mut self, time: Duration) {
+        self.next_scan = self.next_scan.min(Instant::now() + time);
     }
 
     /// Scans the container and judges what is seen.
@@ -162,17 +173,18 @@ impl Task {
         let changed = self.conclude();
         self.scan_interval = if changed { SCAN_INTERVAL } else { (self.scan_interval * 2).min(MAX_SCAN_INTERVAL) };
         self.next_scan = Instant::now() + self.scan_interval;
-        self.watch.only(self.report.services.iter().flat_map(|service| service.pids.iter().copied()));
+        self.watch.only(self.assessor.main_pids());
     }
 
     /// Starts the probes that are due, and publishes the report where it says something new or is overdue. Returns
     /// whether it says something new.
     fn conclude(&mut self) -> bool {
-        for (service, spec) in self.assessor.due(Timestamp::now()) {
-            self.probes.spawn(async move { (service, probe(&spec).await) });
+        for Due { key, spec, wants_version } in self.assessor.due(Timestamp::now()) {
+            let curiosity = if wants_version { Curiosity::HealthAndVersion } else { Curiosity::Health };
+            self.probes.spawn(async move { (key, spec.kind, probe(&spec, curiosity).await) });
         }
         let hash = self.seen[0].as_ref().map(|seen| seen.hash.clone()).unwrap_or_default();
-        self.report = Arc::new(self.assessor.report(Timestamp::now(), hash).fitted());
+        self.report = Arc::new(self.assessor.report(Timestamp::now(), hash));
         let changed = self.publish.borrow().as_ref().is_none_or(|old| says_more(&self.report, old));
         if changed || self.published_at.elapsed() >= REPORT_INTERVAL {
             self.published_at = Instant::now();
@@ -203,7 +215,7 @@ impl Task {
             Request::Probe { service } => match self.assessor.probe_of(&service) {
                 Some(spec) => {
                     tokio::spawn(async move {
-                        let outcome = probe(&spec).await;
+                        let outcome = probe(&spec, Curiosity::Health).await;
                         let _ = reply.send(Message::Probe { service, outcome });
                     });
                     return;
@@ -229,8 +241,8 @@ impl Task {
     }
 }
 
-async fn probe(spec: &ProbeSpec) -> ProbeOutcome {
-    diogenes_probes::run(spec, &diogenes_probes::Limits::default()).await
+async fn probe(spec: &ProbeSpec, curiosity: Curiosity) -> ProbeOutcome {
+    diogenes_probes::run(spec, Limits { curiosity, ..Limits::default() }).await
 }
 
 fn error(code: ErrorCode, message: &str) -> Message {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use diogenes_discovery::Scope;
 use diogenes_linux::confine;
 use diogenes_linux::contract::take_session;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::io::unix::AsyncFd;
+use diogenes_linux::pidfd::PidFd;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
@@ -36,9 +35,11 @@ pub(crate) fn attached(init_pid: u32) -> ExitCode {
         // The namespaces may be shared, now or later, and the Engine may have sockets in them: only what belongs to
         // the container's own processes is told.
         let companion = Companion::start(Scope { init_pid, shared_pids: true, shared_net: true });
+        // In a pid namespace of its own the container's end ends this process anyway; in a shared one nothing else tells.
+        let init = PidFd::open(init_pid)?;
         tokio::select! {
             () = session::run(stream, companion) => {}
-            () = ended(init_pid) => {}
+            () = init.exited() => {}
         }
         Ok(())
     })
@@ -86,16 +87,6 @@ fn run(body: impl Future<Output = std::io::Result<()>>) -> ExitCode {
             eprintln!("diogenes-agent: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Returns when the process has ended. In a pid namespace of its own the container's end ends this process anyway;
-/// in a shared one nothing else tells.
-async fn ended(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let Some(Ok(pidfd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
-    if let Ok(pidfd) = AsyncFd::with_interest(pidfd, tokio::io::Interest::READABLE) {
-        let _ = pidfd.readable().await;
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use diogenes_linux::pidfd::PidFd;
 use tokio::task::JoinSet;
 
 /// How many processes are watched at most; beyond that a death shows at the next scan.
@@ -48,11 +46,9 @@ impl Watch {
 
     /// None where the process is gone already or no descriptor is left: the next scan sees to it.
     fn begin(&mut self, pid: u32) -> Option<tokio::task::AbortHandle> {
-        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-        let pidfd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
-        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE).ok()?;
+        let process = PidFd::open(pid).ok()?;
         Some(self.tasks.spawn(async move {
-            let _ = pidfd.readable().await;
+            process.exited().await;
             pid
         }))
     }

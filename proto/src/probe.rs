@@ -14,7 +14,7 @@ pub enum ProbeKind {
     Http,
     /// Redis' `PING`.
     Redis,
-    /// PostgreSQL's `SSLRequest`, which a server answers before it asks who is there.
+    /// PostgreSQL's `GSSENCRequest`, which a server answers before it asks who is there, and does not log.
     Postgresql,
     /// A connection that the service accepts, nothing said.
     Tcp,

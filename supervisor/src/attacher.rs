@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,9 @@ use std::time::Duration;
 use anyhow::Context;
 use diogenes_linux::attacher::{self, Link, Refusal, Reply};
 use diogenes_linux::contract::AGENT_NAME;
+use diogenes_linux::pidfd::PidFd;
 use diogenes_linux::program::Program;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
@@ -59,27 +58,6 @@ pub enum AttachError {
     /// A step failed.
     #[error("{0}")]
     Failed(String),
-}
-
-/// A process that cannot be mistaken for another, however pids are reused (pidfd_open(2)).
-#[derive(Clone, Debug)]
-pub struct PidFd(Arc<AsyncFd<OwnedFd>>);
-
-impl PidFd {
-    fn new(fd: OwnedFd) -> io::Result<Self> {
-        AsyncFd::with_interest(fd, tokio::io::Interest::READABLE).map(|fd| Self(Arc::new(fd)))
-    }
-
-    /// Returns when the process has ended.
-    pub async fn exited(&self) {
-        // Failing means that the runtime is shutting down: then nobody waits any more.
-        let _ = self.0.readable().await;
-    }
-
-    /// Ends the process at once (SIGKILL); nothing happens where it has ended already.
-    pub fn kill(&self) {
-        let _ = pidfd_send_signal(self.0.get_ref(), Signal::KILL);
-    }
 }
 
 type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Reply>>>>;
@@ -138,7 +116,6 @@ impl Attacher {
                     .and_then(|()| UnixStream::from_std(session))
                     .map_err(|error| failed("cannot use the session's socket", &error))?;
                 let agent = PidFd::new(attached.agent).map_err(|error| failed("cannot watch the agent", &error))?;
-                let init = PidFd::new(init).map_err(|error| failed("cannot watch the container's init", &error))?;
                 Ok(Attached { session, agent, init })
             }
             Err((Refusal::Gone, _)) => Err(AttachError::Gone),
@@ -225,11 +202,10 @@ fn beside_this_executable() -> anyhow::Result<PathBuf> {
 
 /// Opens the container's init so that no other process can be taken for it: first the pidfd, then the proof that
 /// the process it stands for belongs to the container. A pid that was reused in between fails the proof.
-fn open_init(target: &Target) -> Result<OwnedFd, AttachError> {
-    let pid = i32::try_from(target.init_pid).ok().and_then(Pid::from_raw).ok_or(AttachError::Gone)?;
-    let init = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| match errno {
-        Errno::SRCH => AttachError::Gone,
-        errno => AttachError::Failed(format!("cannot open process {pid:?}: {errno}")),
+fn open_init(target: &Target) -> Result<PidFd, AttachError> {
+    let init = PidFd::open(target.init_pid).map_err(|error| match error.raw_os_error() {
+        Some(errno) if errno == Errno::SRCH.raw_os_error() => AttachError::Gone,
+        _ => AttachError::Failed(format!("cannot open process {}: {error}", target.init_pid)),
     })?;
     let cgroups = read_proc(target, "cgroup")?;
     if !cgroups.contains(&target.container_id) {

@@ -1,1 +1,78 @@
-//! Under construction.
+//! The container engine behind a trait: what runs, what changes, and what the host knows of a container.
+//!
+//! This is the only crate that knows bollard. Its wire structs end here: callers see [`ContainerFacts`] and
+//! [`Event`], every field of which has been looked at. An event is only a hint that a container changed;
+//! whoever hears it inspects the container, so that a lost or doubled event does no harm.
+//!
+//! ```text
+//! bollard (wire) ─► facts ─► ContainerFacts ─► Engine (trait) ─► supervisor
+//! ```
+
+mod docker;
+mod endpoint;
+mod error;
+mod event;
+mod facts;
+
+use diogenes_proto::{Timestamp, Untrusted};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+
+pub use docker::Docker;
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::EngineError;
+pub use event::{Change, Event};
+pub use facts::{ContainerFacts, ContainerState, Listing};
+
+/// What an Engine says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineVersion {
+    /// Its version: `20.10.24`.
+    pub version: String,
+    /// The API version spoken with it: `1.41`.
+    pub api_version: String,
+}
+
+/// A container engine. Every call has its own deadline, so none can hang its caller.
+pub trait Engine: Send + Sync + 'static {
+    /// Where it is, for people: `/var/run/docker.sock`.
+    fn endpoint(&self) -> &Endpoint;
+
+    /// Asks for its version, agreeing on the API version by the way.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    fn version(&self) -> BoxFuture<'_, Result<EngineVersion, EngineError>>;
+
+    /// Asks whether it still answers.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    fn ping(&self) -> BoxFuture<'_, Result<(), EngineError>>;
+
+    /// All containers, in whatever state.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; a list that could not be had is never an empty one.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Listing>, EngineError>>;
+
+    /// Everything known of one container.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where there is none of this id.
+    fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerFacts, EngineError>>;
+
+    /// What happens to containers from `since` on (by the Engine's clock). The stream ends, mostly with an
+    /// error before, when the Engine goes away.
+    fn events(&self, since: Timestamp) -> BoxStream<'static, Result<Event, EngineError>>;
+
+    /// The last lines a container wrote to stdout and stderr, oldest first.
+    ///
+    /// # Errors
+    /// [`EngineError::Api`] also where the container's logging driver cannot be read.
+    fn log_tail<'a>(
+        &'a self,
+        id: &'a str,
+        lines: u32,
+    ) -> BoxFuture<'a, Result<Vec<Untrusted>, EngineError>>;
+}

@@ -254,12 +254,11 @@ impl SockDiag {
         .map_err(Error::Socket)?;
         let mut whole = true;
         for _ in 0..MAX_DATAGRAMS {
-            let (_, length) =
-                match recv(socket, self.buffer.as_mut_slice(), RecvFlags::TRUNC) {
-                    Err(Errno::INTR) => continue,
-                    Err(Errno::NOBUFS) => return Err(Error::Overrun),
-                    other => other.map_err(Error::Socket)?,
-                };
+            let (_, length) = match recv(socket, self.buffer.as_mut_slice(), RecvFlags::TRUNC) {
+                Err(Errno::INTR) => continue,
+                Err(Errno::NOBUFS) => return Err(Error::Overrun),
+                other => other.map_err(Error::Socket)?,
+            };
             let bytes = self.buffer.get(..length).ok_or(Error::Truncated)?;
             let progress = parse_datagram(bytes, self.sequence, |payload| {
                 if into.sockets.len() < MAX_SOCKETS {
@@ -469,12 +468,7 @@ fn name(value: &[u8]) -> Option<Vec<u8>> {
     match value {
         [] => None,
         [0, rest @ ..] => Some([b"@", rest].concat()),
-        path => Some(
-            path.iter()
-                .copied()
-                .take_while(|byte| *byte != 0)
-                .collect(),
-        ),
+        path => Some(path.iter().copied().take_while(|byte| *byte != 0).collect()),
     }
 }
 
@@ -532,7 +526,10 @@ mod tests {
         assert_eq!(seen.port, v4.local_addr().unwrap().port());
         assert_eq!(seen.uid, rustix::process::getuid().as_raw());
         assert_eq!(seen.rqueue, 1, "one connection waits");
-        assert!(seen.wqueue >= 128, "std listens with a backlog of 128 at least");
+        assert!(
+            seen.wqueue >= 128,
+            "std listens with a backlog of 128 at least"
+        );
         let seen = found(inode(&v6)).unwrap();
         assert_eq!(seen.address, "::1".parse::<IpAddr>().unwrap());
         assert_eq!(seen.port, v6.local_addr().unwrap().port());
@@ -551,7 +548,11 @@ mod tests {
                 .iter()
                 .any(|socket| socket.inode == inode(&bound) && socket.port == port)
         );
-        assert!(!sockets.iter().any(|socket| socket.inode == inode(&connected)));
+        assert!(
+            !sockets
+                .iter()
+                .any(|socket| socket.inode == inode(&connected))
+        );
     }
 
     #[test]
@@ -634,7 +635,10 @@ mod tests {
             parse(&framed(NLMSG_DONE, 0, 1, &(-2i32).to_ne_bytes())),
             Err(Error::Refused(Errno::NOENT))
         );
-        assert_eq!(parse(&framed(NLMSG_OVERRUN, 0, 1, &[])), Err(Error::Overrun));
+        assert_eq!(
+            parse(&framed(NLMSG_OVERRUN, 0, 1, &[])),
+            Err(Error::Overrun)
+        );
         let whole = framed(SOCK_DIAG_BY_FAMILY, 0, 1, &[0; 72]);
         assert_eq!(parse(&whole[..40]), Err(Error::Truncated));
         let mut endless = whole.clone();

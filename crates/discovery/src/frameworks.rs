@@ -1,0 +1,279 @@
+//! Which web framework a Python or Node program really imports.
+//!
+//! `uvicorn main:app` may be FastAPI or Starlette or neither; only the source tells. The source is a file
+//! of the container, and to open one may hang for ever (a dead network volume) or do harm (a FIFO, a
+//! device). So it is read on a thread of its own, and a scan waits for it only briefly:
+//!
+//! ```text
+//! argv ─► launch (which file?) ─► thread: reader (safe open) ─► imports ─► found, kept by (pid, start)
+//!                                   └─ no sign of life: abandoned; after two of those nothing is read any more
+//! ```
+
+mod imports;
+mod launch;
+mod reader;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use launch::Program;
+
+/// A process for good: its pid and start time.
+pub(crate) type Id = (u32, u64);
+
+/// Programs read by one thread before it ends.
+const BATCH: usize = 32;
+/// A thread that has read no program for so long hangs.
+const HANGS_AFTER: Duration = Duration::from_secs(2);
+/// Each hung thread costs its stack for as long as the agent lives.
+const MAX_HUNG: usize = 2;
+/// Little is needed: the files are read into the heap.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// What was found, and what is still to be read.
+#[derive(Debug)]
+pub(crate) struct Frameworks {
+    root: PathBuf,
+    /// None: not read yet.
+    known: BTreeMap<Id, Option<Vec<&'static str>>>,
+    waiting: VecDeque<Job>,
+    running: Option<Running>,
+    hung: usize,
+    read: fn(&Path, &Job) -> Vec<&'static str>,
+}
+
+/// One program to be read.
+#[derive(Clone, Debug)]
+struct Job {
+    id: Id,
+    program: Program,
+    working_directory: PathBuf,
+}
+
+/// A thread at work.
+#[derive(Debug)]
+struct Running {
+    results: Receiver<(Id, Vec<&'static str>)>,
+    /// What it has not told yet; it works on the first.
+    outstanding: VecDeque<Job>,
+    sign_of_life: Instant,
+}
+
+impl Frameworks {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            known: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            running: None,
+            hung: 0,
+            read: |root, job| reader::frameworks(root, &job.working_directory, &job.program),
+        }
+    }
+
+    /// Takes note of a process. `working_directory` is asked only where there is a source to be found.
+    pub(crate) fn consider(
+        &mut self,
+        id: Id,
+        argv: &[Vec<u8>],
+        working_directory: impl FnOnce() -> Option<Vec<u8>>,
+    ) {
+        if self.known.contains_key(&id) {
+            return;
+        }
+        let Some(program) = launch::program(argv) else {
+            return;
+        };
+        if let Program::Told(framework) = program {
+            self.known.insert(id, Some(vec![framework]));
+            return;
+        }
+        let Some(working_directory) = working_directory() else {
+            return;
+        };
+        self.known.insert(id, None);
+        self.waiting.push_back(Job {
+            id,
+            program,
+            working_directory: PathBuf::from(
+                String::from_utf8_lossy(&working_directory).into_owned(),
+            ),
+        });
+    }
+
+    /// Forgets the processes that are gone.
+    pub(crate) fn retain(&mut self, mut lives: impl FnMut(Id) -> bool) {
+        self.known.retain(|id, _| lives(*id));
+        self.waiting.retain(|job| lives(job.id));
+    }
+
+    /// What a process was found to import; empty also where it is not known yet.
+    pub(crate) fn found(&self, id: Id) -> Vec<String> {
+        let found = self.known.get(&id).and_then(Option::as_ref);
+        found
+            .into_iter()
+            .flatten()
+            .map(|&name| name.to_owned())
+            .collect()
+    }
+
+    /// Starts what is to be read and waits for the results, no longer than `wait`.
+    pub(crate) fn collect(&mut self, wait: Duration, gaps: &mut Vec<String>) {
+        let deadline = Instant::now() + wait;
+        while self.running.is_some() || !self.waiting.is_empty() {
+            if self.running.is_none() && !self.start(gaps) {
+                break;
+            }
+            let Some(running) = &mut self.running else {
+                break;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match running.results.recv_timeout(left) {
+                Ok((id, found)) => {
+                    running.sign_of_life = Instant::now();
+                    running.outstanding.pop_front();
+                    if let Some(known) = self.known.get_mut(&id) {
+                        *known = Some(found);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => self.running = None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.abandon_if_hung();
+                    break;
+                }
+            }
+        }
+        if self.hung > 0 {
+            let hung = self.hung;
+            gaps.push(format!(
+                "frameworks: {hung} reads of application sources hang, a volume may be dead"
+            ));
+        }
+    }
+
+    fn start(&mut self, gaps: &mut Vec<String>) -> bool {
+        if self.hung >= MAX_HUNG {
+            self.waiting.clear();
+            return false;
+        }
+        let count = self.waiting.len().min(BATCH);
+        let batch: VecDeque<Job> = self.waiting.drain(..count).collect();
+        let (sender, results) = channel();
+        let (root, jobs, read) = (self.root.clone(), batch.clone(), self.read);
+        let work = move || {
+            for job in jobs {
+                // Nobody listens any more to a thread that was given up.
+                if sender.send((job.id, read(&root, &job))).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("sources".to_owned())
+            .stack_size(STACK_BYTES);
+        if let Err(error) = thread.spawn(work) {
+            gaps.push(format!("frameworks: cannot start a thread: {error}"));
+            self.waiting.extend(batch);
+            return false;
+        }
+        self.running = Some(Running {
+            results,
+            outstanding: batch,
+            sign_of_life: Instant::now(),
+        });
+        true
+    }
+
+    /// Gives a thread up that hangs. What it hangs on is not tried again, what came after it is.
+    fn abandon_if_hung(&mut self) {
+        if let Some(mut running) = self
+            .running
+            .take_if(|one| one.sign_of_life.elapsed() >= HANGS_AFTER)
+        {
+            self.hung += 1;
+            running.outstanding.pop_front();
+            self.waiting.extend(running.outstanding);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(line: &str) -> Vec<Vec<u8>> {
+        line.split(' ')
+            .map(|word| word.as_bytes().to_vec())
+            .collect()
+    }
+
+    fn consider(frameworks: &mut Frameworks, pid: u32, line: &str) {
+        frameworks.consider((pid, 1), &argv(line), || Some(b"/app".to_vec()));
+    }
+
+    #[test]
+    fn reads_sources_and_remembers_them_as_long_as_the_process_lives() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("app")).unwrap();
+        std::fs::write(
+            root.path().join("app/main.py"),
+            "from fastapi import FastAPI\n",
+        )
+        .unwrap();
+        let mut frameworks = Frameworks::new(root.path());
+        consider(
+            &mut frameworks,
+            7,
+            "/usr/bin/python3 /usr/bin/uvicorn main:app",
+        );
+        consider(&mut frameworks, 8, "redis-server *:6379");
+        let mut gaps = Vec::new();
+        frameworks.collect(Duration::from_secs(5), &mut gaps);
+        assert_eq!(frameworks.found((7, 1)), ["fastapi"]);
+        assert!(frameworks.found((7, 2)).is_empty() && frameworks.found((8, 1)).is_empty());
+        assert!(gaps.is_empty());
+        frameworks.retain(|id| id == (8, 1));
+        assert!(frameworks.known.is_empty());
+    }
+
+    #[test]
+    fn gives_up_after_two_hung_reads_and_keeps_what_it_has() {
+        let mut frameworks = Frameworks::new(Path::new("/nonexistent"));
+        frameworks.read = |_, job| {
+            if job.id.0 < 3 {
+                thread::sleep(Duration::from_secs(3600));
+            }
+            vec!["flask"]
+        };
+        for pid in [9, 1, 8, 2, 7] {
+            consider(&mut frameworks, pid, "python3 app.py");
+        }
+        let mut gaps = Vec::new();
+        let begun = Instant::now();
+        let wait = Duration::from_millis(50);
+        frameworks.collect(wait, &mut gaps);
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "a scan does not wait for a hung read"
+        );
+        assert_eq!(frameworks.found((9, 1)), ["flask"]);
+        assert!(gaps.is_empty());
+        for hung in 1..=MAX_HUNG {
+            // As if the time had passed.
+            frameworks.running.as_mut().unwrap().sign_of_life -= HANGS_AFTER;
+            frameworks.collect(Duration::ZERO, &mut gaps);
+            assert_eq!(frameworks.hung, hung);
+            frameworks.collect(wait, &mut gaps);
+        }
+        assert!(frameworks.running.is_none() && frameworks.waiting.is_empty());
+        assert_eq!(frameworks.found((8, 1)), ["flask"]);
+        assert!(
+            frameworks.found((7, 1)).is_empty(),
+            "nothing is read after the second"
+        );
+        assert!(gaps.last().unwrap().contains("2 reads"));
+    }
+}

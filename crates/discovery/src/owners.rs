@@ -1,0 +1,206 @@
+//! Who holds which listening socket.
+//!
+//! The only link is `/proc/PID/fd/N → socket:[INODE]`, and walking the descriptors of everyone is the
+//! dearest part of a scan. So a process is walked when it is new or its turn has come, and everyone is
+//! walked only when there is a listener that nobody is known to hold:
+//!
+//! ```text
+//! listener seen for the first time ─┐
+//! its last known owner has gone ────┴─► walk all ─► still nobody? remembered, not searched again
+//! ```
+
+use std::collections::BTreeMap;
+
+use diogenes_proto::Listener;
+
+use crate::processes::{Known, ProcessTable, Standing};
+use crate::tree::Tree;
+
+/// Descriptors looked at in a usual walk. Servers listen before they accept, so listeners come early.
+const USUAL_WALK: usize = 1024;
+/// Descriptors looked at where a listener is owned by nobody else.
+const LONG_WALK: usize = 65_536;
+/// Most pairs of listener and owner that are kept, whatever a container does.
+const MAX_PAIRS: usize = 65_536;
+
+/// What is known from earlier scans.
+#[derive(Debug, Default)]
+pub(crate) struct Owners {
+    /// By inode: whether it had an owner when last looked for.
+    searched: BTreeMap<u64, bool>,
+}
+
+impl Owners {
+    /// Fills in the owners. Drops the listeners that only the companion holds.
+    pub(crate) fn attribute(
+        &mut self,
+        listeners: &mut Vec<Listener>,
+        processes: &mut ProcessTable,
+        tree: &mut Tree,
+        gaps: &mut Vec<String>,
+    ) {
+        let mut inodes: Vec<u64> = listeners.iter().map(|listener| listener.inode).collect();
+        inodes.sort_unstable();
+        let mut walk = Walk {
+            inodes,
+            pairs: 0,
+            overfull: false,
+        };
+        for known in processes.holders_mut() {
+            known.holds.retain(|inode| walk.wants(*inode));
+            walk.pairs += known.holds.len();
+        }
+        walk.go(processes, tree, USUAL_WALK, |known| known.walk_due);
+        let held = held(processes);
+        let is_missing = |inode: &u64| {
+            let owned = held.binary_search(inode).is_ok();
+            !owned
+                && self
+                    .searched
+                    .get(inode)
+                    .is_none_or(|owned_before| *owned_before)
+        };
+        if walk.inodes.iter().any(is_missing) {
+            walk.go(processes, tree, USUAL_WALK, |known| !known.walk_due);
+            let held = self::held(processes);
+            if walk
+                .inodes
+                .iter()
+                .any(|inode| held.binary_search(inode).is_err())
+            {
+                let long = |known: &Known| known.descriptors > USUAL_WALK;
+                walk.go(processes, tree, LONG_WALK, long);
+            }
+        }
+        if walk.overfull {
+            gaps.push(format!(
+                "owners: more than {MAX_PAIRS} pairs of listener and owner"
+            ));
+        }
+        let mut denied = 0;
+        for known in processes.holders_mut() {
+            known.walk_due = false;
+            denied += usize::from(known.denied);
+        }
+        if denied > 0 {
+            gaps.push(format!("open files of {denied} processes: no permission"));
+        }
+        assign(listeners, processes);
+        self.searched = listeners
+            .iter()
+            .map(|listener| (listener.inode, !listener.owners.is_empty()))
+            .collect();
+        drop_own(listeners, processes);
+    }
+}
+
+/// One walk over descriptors, and its bounds.
+struct Walk {
+    /// Inodes of all listeners, ascending.
+    inodes: Vec<u64>,
+    pairs: usize,
+    overfull: bool,
+}
+
+impl Walk {
+    fn wants(&self, inode: u64) -> bool {
+        self.inodes.binary_search(&inode).is_ok()
+    }
+
+    fn go(
+        &mut self,
+        processes: &mut ProcessTable,
+        tree: &mut Tree,
+        limit: usize,
+        wanted: impl Fn(&Known) -> bool,
+    ) {
+        let counts = processes.counts_descriptors();
+        for known in processes.holders_mut().filter(|known| wanted(known)) {
+            self.pairs -= known.holds.len();
+            let mut holds = std::mem::take(&mut known.holds);
+            holds.clear();
+            let result = tree.descriptors(known.pid(), limit, !counts, |target| {
+                if let Some(inode) = socket_inode(target).filter(|inode| self.wants(*inode)) {
+                    if self.pairs + holds.len() < MAX_PAIRS {
+                        holds.push(inode);
+                    } else {
+                        self.overfull = true;
+                    }
+                }
+            });
+            // Several descriptors may be the same socket.
+            holds.sort_unstable();
+            holds.dedup();
+            self.pairs += holds.len();
+            known.holds = holds;
+            known.walked(result, counts);
+        }
+    }
+}
+
+/// All inodes that somebody holds, ascending.
+fn held(processes: &mut ProcessTable) -> Vec<u64> {
+    let mut held: Vec<u64> = processes
+        .holders_mut()
+        .flat_map(|known| known.holds.iter().copied())
+        .collect();
+    held.sort_unstable();
+    held
+}
+
+/// Writes the owners into the listeners, the companion among them. Processes come by pid, so they ascend.
+fn assign(listeners: &mut [Listener], processes: &mut ProcessTable) {
+    let mut places: Vec<(u64, usize)> = listeners
+        .iter()
+        .enumerate()
+        .map(|(place, listener)| (listener.inode, place))
+        .collect();
+    places.sort_unstable();
+    for known in processes.holders_mut() {
+        for inode in &known.holds {
+            let first = places.partition_point(|(other, _)| other < inode);
+            for (_, place) in places[first..]
+                .iter()
+                .take_while(|(other, _)| other == inode)
+            {
+                listeners[*place].owners.push(known.pid());
+            }
+        }
+    }
+}
+
+/// The companion's own sockets are none of the container's.
+fn drop_own(listeners: &mut Vec<Listener>, processes: &ProcessTable) {
+    listeners.retain_mut(|listener| {
+        let found = !listener.owners.is_empty();
+        listener
+            .owners
+            .retain(|pid| processes.standing(*pid) == Some(Standing::Member));
+        !(found && listener.owners.is_empty())
+    });
+}
+
+/// The inode in `socket:[INODE]`.
+fn socket_inode(target: &[u8]) -> Option<u64> {
+    let inode = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    crate::procfs::number(inode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sockets_have_a_socket_inode() {
+        assert_eq!(socket_inode(b"socket:[4242]"), Some(4242));
+        for other in [
+            &b"pipe:[4242]"[..],
+            b"/socket:[1]",
+            b"socket:[x]",
+            b"socket:[1",
+            b"",
+        ] {
+            assert_eq!(socket_inode(other), None);
+        }
+    }
+}

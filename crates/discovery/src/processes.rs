@@ -1,0 +1,507 @@
+//! The processes of the container, and what was learnt of each.
+//!
+//! A process is the same as long as its pid and its start time are. Then most of what is known stays true,
+//! and a scan reads its `stat` alone. The rest is read again while it is young, when its name changed (it
+//! executed something), and in turn, a few at each scan:
+//!
+//! ```text
+//! new ─► described, walked ─► young: described at each scan ─► known: stat only, described in turn ─► gone
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use diogenes_proto::{Process, Timestamp, Untrusted};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::frameworks::{Frameworks, Id};
+use crate::membership::Membership;
+use crate::procfs::stat::Stat;
+use crate::procfs::{cgroup, limits, stat, status};
+use crate::redact::redact;
+use crate::scanner::Scope;
+use crate::tree::Tree;
+
+/// Most processes that are reported.
+const MAX_PROCESSES: usize = 4096;
+/// Most pids that are looked at: with a shared pid namespace, many belong to others.
+const MAX_PIDS: usize = 32_768;
+/// Most of a command line.
+const COMMAND_BYTES: usize = 4096;
+const COMMAND_ARGUMENTS: usize = 64;
+/// An init script and the like execute their program within this time.
+const YOUNG_MS: u64 = 5_000;
+/// Each scan describes this part of the processes anew, and at least so many.
+const TURN_PART: usize = 64;
+const TURN_LEAST: usize = 2;
+/// `stat` files that are kept open: to open and close one costs as much as to read it. Each holds a page of
+/// the kernel's, so a crowd is read the dear way.
+const MAX_OPEN: usize = 64;
+/// A line of `stat` is at most some 400 bytes long.
+const STAT_BYTES: usize = 1024;
+/// `limits` and `cgroup` come in one piece.
+const SMALL_BYTES: usize = 4095;
+
+/// Whose a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The container's.
+    Member,
+    /// Somebody else's in a shared pid namespace, or a kernel thread there.
+    Stranger,
+    /// The companion's own: not reported, but it may hold sockets.
+    Companion,
+}
+
+/// What is known of a process.
+#[derive(Debug)]
+pub(crate) struct Known {
+    process: Process,
+    /// As the kernel has it; tells an exec.
+    comm: Vec<u8>,
+    start_ticks: u64,
+    standing: Standing,
+    stat_file: Option<OwnedFd>,
+    /// Its executable was removed or replaced since it started.
+    deleted: bool,
+    /// Part of its command line was left out.
+    cut: bool,
+    /// Inodes of the listeners it holds.
+    pub(crate) holds: Vec<u64>,
+    /// Its descriptors are to be walked in this scan.
+    pub(crate) walk_due: bool,
+    /// Its descriptors cannot be read.
+    pub(crate) denied: bool,
+    /// How many descriptors it has, as far as known.
+    pub(crate) descriptors: usize,
+}
+
+impl Known {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.container_pid
+    }
+
+    fn id(&self) -> Id {
+        (self.process.container_pid, self.start_ticks)
+    }
+
+    /// Takes over what a walk over the descriptors found: how many there are.
+    pub(crate) fn walked(&mut self, result: Result<usize, Errno>, counted_otherwise: bool) {
+        self.denied = matches!(result, Err(Errno::ACCESS | Errno::PERM));
+        if let Ok(count) = result {
+            self.descriptors = self.descriptors.max(count);
+            if !counted_otherwise {
+                self.descriptors = count;
+                self.process.fds = u64::try_from(count).ok();
+            }
+        }
+    }
+}
+
+/// All processes that were seen in the last scan.
+#[derive(Debug)]
+pub(crate) struct ProcessTable {
+    known: BTreeMap<u32, Known>,
+    scope: Scope,
+    companions: Vec<u32>,
+    /// The system itself, not a copy of its files.
+    live: bool,
+    /// Since the epoch; 0 where it is not known.
+    boot_ms: u64,
+    ticks_per_second: u64,
+    page_bytes: u64,
+    /// The size of `/proc/PID/fd` is the number of descriptors (since Linux 6.2).
+    counts_descriptors: bool,
+    /// Where the last turn of descriptions ended.
+    turn: usize,
+    pids: Vec<u32>,
+}
+
+impl ProcessTable {
+    pub(crate) fn new(root: &Path, scope: Scope, live: bool) -> Self {
+        // The link tells the own pid as this /proc numbers it, whatever namespace it was mounted in.
+        let own = std::fs::read_link("/proc/self").ok();
+        let own = own.and_then(|link| link.to_str()?.parse().ok());
+        let fd_size = std::fs::metadata("/proc/self/fd").map_or(0, |fd| fd.len());
+        Self {
+            known: BTreeMap::new(),
+            scope,
+            companions: Vec::from_iter(live.then(|| own.unwrap_or_else(std::process::id))),
+            live,
+            boot_ms: if live {
+                booted_ms()
+            } else {
+                recorded_boot_ms(root)
+            },
+            ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
+            page_bytes: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
+            counts_descriptors: live && fd_size > 0,
+            turn: 0,
+            pids: Vec::new(),
+        }
+    }
+
+    pub(crate) fn exclude(&mut self, pid: u32) {
+        self.companions.push(pid);
+    }
+
+    pub(crate) fn counts_descriptors(&self) -> bool {
+        self.counts_descriptors
+    }
+
+    pub(crate) fn standing(&self, pid: u32) -> Option<Standing> {
+        self.known.get(&pid).map(|known| known.standing)
+    }
+
+    /// The processes that may hold sockets which matter, by pid.
+    pub(crate) fn holders_mut(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.known
+            .values_mut()
+            .filter(|known| known.standing != Standing::Stranger)
+    }
+
+    /// Brings the table up to date.
+    ///
+    /// # Errors
+    /// Where `/proc` itself cannot be listed. A process that ends meanwhile is merely gone.
+    pub(crate) fn update(
+        &mut self,
+        tree: &mut Tree,
+        frameworks: &mut Frameworks,
+        gaps: &mut Vec<String>,
+    ) -> Result<(), Errno> {
+        let mut pids = std::mem::take(&mut self.pids);
+        if tree.numbers(MAX_PIDS, &mut pids)? {
+            gaps.push(format!("processes: only {MAX_PIDS} were looked at"));
+        }
+        pids.sort_unstable();
+        self.known.retain(|pid, _| pids.binary_search(pid).is_ok());
+        let membership = self.membership(tree, gaps);
+        let now_ms = Timestamp::now().as_unix_ms();
+        let turn = (pids.len() / TURN_PART).max(TURN_LEAST);
+        let turns = self.turn..self.turn + turn;
+        self.turn = if turns.end >= pids.len() {
+            0
+        } else {
+            turns.end
+        };
+        for (index, pid) in pids.iter().enumerate() {
+            let due = turns.contains(&index);
+            self.look_at(*pid, tree, membership.as_ref(), frameworks, due, now_ms);
+        }
+        self.pids = pids;
+        frameworks.retain(|(pid, start)| {
+            self.known
+                .get(&pid)
+                .is_some_and(|known| known.start_ticks == start)
+        });
+        Ok(())
+    }
+
+    fn membership(&self, tree: &mut Tree, gaps: &mut Vec<String>) -> Option<Membership> {
+        if !self.scope.shared_pids {
+            return None;
+        }
+        let init = self.scope.init_pid;
+        let places = tree.read(init, "cgroup").map(cgroup::parse);
+        if let Err(error) = &places {
+            gaps.push(format!(
+                "processes: cannot tell the container's from others: {error}"
+            ));
+        }
+        // Without the init's place nobody is a member: better too few than somebody else's.
+        Some(Membership::of(places.unwrap_or_default()))
+    }
+
+    fn look_at(
+        &mut self,
+        pid: u32,
+        tree: &mut Tree,
+        membership: Option<&Membership>,
+        frameworks: &mut Frameworks,
+        due: bool,
+        now_ms: u64,
+    ) {
+        // What an open file says is of the same process, or that it is gone and the pid another's.
+        let kept = self
+            .known
+            .get(&pid)
+            .and_then(|known| known.stat_file.as_ref());
+        let kept = kept.is_some_and(|file| tree.read_again(file, STAT_BYTES).is_ok());
+        let line = if kept {
+            Ok(tree.content())
+        } else {
+            tree.read_once(pid, "stat", STAT_BYTES)
+        };
+        let Some(stat) = line.ok().and_then(stat::parse) else {
+            self.known.remove(&pid);
+            return;
+        };
+        let started_ms =
+            self.boot_ms + stat.start_ticks.saturating_mul(1000) / self.ticks_per_second;
+        let young = now_ms.saturating_sub(started_ms) < YOUNG_MS;
+        let same = self
+            .known
+            .get(&pid)
+            .is_some_and(|known| known.start_ticks == stat.start_ticks);
+        let standing = match membership {
+            _ if self.companions.contains(&pid) => Some(Standing::Companion),
+            Some(_) if stat.kernel_thread => Some(Standing::Stranger),
+            Some(_) => None,
+            None => Some(Standing::Member),
+        };
+        if !same {
+            self.known.insert(pid, unknown(pid, &stat, started_ms));
+        }
+        let few = self.known.len() <= 4 * TURN_PART;
+        let few_open = self.known.len() <= MAX_OPEN;
+        let Some(known) = self.known.get_mut(&pid) else {
+            return;
+        };
+        let executed = known.comm != stat.comm;
+        let describe = !same || young || executed || due;
+        refresh(known, &stat, self.ticks_per_second, self.page_bytes);
+        let zombie = stat.state == 'Z';
+        if self.live && few_open && known.stat_file.is_none() {
+            known.stat_file = tree.open_file(pid, "stat").ok();
+        }
+        if describe {
+            known.standing = standing.unwrap_or_else(|| {
+                let places = tree
+                    .read_once(pid, "cgroup", SMALL_BYTES)
+                    .map(cgroup::parse);
+                let member = membership
+                    .zip(places.ok())
+                    .is_some_and(|(m, p)| m.includes(&p));
+                if member {
+                    Standing::Member
+                } else {
+                    Standing::Stranger
+                }
+            });
+        }
+        if known.standing == Standing::Stranger {
+            known.holds.clear();
+            return;
+        }
+        known.walk_due = describe && !zombie;
+        if known.standing == Standing::Member {
+            if describe {
+                let uid = if self.live {
+                    tree.owner(pid).ok()
+                } else {
+                    tree.read(pid, "status")
+                        .ok()
+                        .and_then(status::effective_uid)
+                };
+                known.process.uid = uid.unwrap_or(known.process.uid);
+                // Limits rarely change: not looked at again just because the process is young.
+                if !same || due {
+                    let limits = tree.read_once(pid, "limits", SMALL_BYTES);
+                    known.process.fd_limit = limits.ok().and_then(limits::open_files);
+                }
+                describe_process(known, tree, frameworks);
+            }
+            if self.counts_descriptors && (describe || few) {
+                count_descriptors(known, tree);
+            }
+        }
+    }
+
+    /// The container's processes by pid, and what about them could not be seen.
+    pub(crate) fn report(&self, frameworks: &Frameworks, gaps: &mut Vec<String>) -> Vec<Process> {
+        let members = || {
+            self.known
+                .values()
+                .filter(|known| known.standing == Standing::Member)
+        };
+        let processes: Vec<Process> = members()
+            .take(MAX_PROCESSES)
+            .map(|known| {
+                let mut process = known.process.clone();
+                process.frameworks = frameworks.found(known.id());
+                if self.standing(process.parent_pid) == Some(Standing::Stranger) {
+                    process.parent_pid = 0;
+                }
+                process
+            })
+            .collect();
+        let omitted = members().skip(MAX_PROCESSES).count();
+        if omitted > 0 {
+            gaps.push(format!(
+                "processes: {omitted} left out, {MAX_PROCESSES} are reported"
+            ));
+        }
+        let cut = members().filter(|known| known.cut).count();
+        if cut > 0 {
+            gaps.push(format!("command lines of {cut} processes: longer than {COMMAND_BYTES} bytes or {COMMAND_ARGUMENTS} arguments, cut"));
+        }
+        // Harmless, but it explains much: they run what is on no disk any more.
+        let deleted: Vec<String> = members()
+            .filter(|known| known.deleted)
+            .take(8)
+            .map(|known| known.pid().to_string())
+            .collect();
+        if !deleted.is_empty() {
+            gaps.push(format!(
+                "executables deleted or replaced since the start: pid {}",
+                deleted.join(", ")
+            ));
+        }
+        processes
+    }
+}
+
+fn unknown(pid: u32, stat: &Stat<'_>, started_ms: u64) -> Known {
+    Known {
+        process: Process {
+            container_pid: pid,
+            started_at: Timestamp::from_unix_ms(started_ms),
+            state: stat.state,
+            ..Process::default()
+        },
+        comm: Vec::new(),
+        start_ticks: stat.start_ticks,
+        standing: Standing::Stranger,
+        stat_file: None,
+        deleted: false,
+        cut: false,
+        holds: Vec::new(),
+        walk_due: true,
+        denied: false,
+        descriptors: 0,
+    }
+}
+
+/// Takes over what changes all the time.
+fn refresh(known: &mut Known, stat: &Stat<'_>, ticks_per_second: u64, page_bytes: u64) {
+    let process = &mut known.process;
+    process.parent_pid = stat.parent;
+    process.state = stat.state;
+    process.threads = stat.threads;
+    process.cpu_ms = stat.cpu_ticks.saturating_mul(1000) / ticks_per_second;
+    process.rss_bytes = stat.rss_pages.saturating_mul(page_bytes);
+    if known.comm != stat.comm {
+        known.comm = stat.comm.to_vec();
+        process.name = Untrusted::from_bytes(stat.comm);
+    }
+}
+
+/// Reads what stays as it is as long as nothing is executed.
+fn describe_process(known: &mut Known, tree: &mut Tree, frameworks: &mut Frameworks) {
+    let pid = known.pid();
+    let (executable, deleted) = match tree.read_link(pid, "exe") {
+        Ok(target) => {
+            let path = target.strip_suffix(b" (deleted)");
+            let executable = Untrusted::from_bytes(path.unwrap_or(target));
+            (Some(executable), path.is_some())
+        }
+        // Kernel threads and zombies have none; of others it may not be readable.
+        Err(_) => (None, false),
+    };
+    (known.process.executable, known.deleted) = (executable, deleted);
+    let command = tree
+        .read_once(pid, "cmdline", COMMAND_BYTES)
+        .unwrap_or_default();
+    let (argv, cut) = arguments(command);
+    known.cut = cut;
+    known.process.command = redact(&argv);
+    frameworks.consider(known.id(), &argv, || {
+        tree.read_link(pid, "cwd").ok().map(<[u8]>::to_vec)
+    });
+}
+
+fn count_descriptors(known: &mut Known, tree: &mut Tree) {
+    if let Ok(count) = tree.size(known.pid(), "fd") {
+        known.descriptors = usize::try_from(count).unwrap_or(usize::MAX);
+        known.process.fds = Some(count);
+    }
+}
+
+/// Splits a command line. True where something was left out; then `…` stands in its place. What was cut in
+/// the middle of a word is left out as far back as its beginning: half a secret has not the secret's shape.
+fn arguments(command: &[u8]) -> (Vec<Vec<u8>>, bool) {
+    let long = command.len() > COMMAND_BYTES;
+    let mut text = &command[..command.len().min(COMMAND_BYTES)];
+    if long {
+        let last = text
+            .iter()
+            .rposition(|byte| *byte == 0 || byte.is_ascii_whitespace());
+        text = &text[..last.unwrap_or(0)];
+    }
+    // Programs that write a title over their arguments leave NULs behind it.
+    while let [rest @ .., 0] = text {
+        text = rest;
+    }
+    if text.is_empty() {
+        let only = long.then(|| "…".as_bytes().to_vec());
+        return (only.into_iter().collect(), long);
+    }
+    let mut all = text.split(|byte| *byte == 0);
+    let mut argv: Vec<Vec<u8>> = all
+        .clone()
+        .take(COMMAND_ARGUMENTS)
+        .map(<[u8]>::to_vec)
+        .collect();
+    let cut = long || all.nth(COMMAND_ARGUMENTS).is_some();
+    if cut {
+        argv.push("…".as_bytes().to_vec());
+    }
+    (argv, cut)
+}
+
+/// The moment of boot by the present clocks. More exact than `btime`, which has whole seconds, and in a
+/// time namespace shifted as the start times are.
+fn booted_ms() -> u64 {
+    let ms = |id| {
+        let time = clock_gettime(id);
+        time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
+    };
+    u64::try_from(ms(ClockId::Realtime) - ms(ClockId::Boottime)).unwrap_or(0)
+}
+
+fn recorded_boot_ms(root: &Path) -> u64 {
+    let stat = std::fs::read(root.join("proc/stat")).unwrap_or_default();
+    stat::boot_time_s(&stat).unwrap_or(0).saturating_mul(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(command: &[u8]) -> (Vec<String>, bool) {
+        let (argv, cut) = arguments(command);
+        let text = |one: Vec<u8>| String::from_utf8(one).unwrap();
+        (argv.into_iter().map(text).collect(), cut)
+    }
+
+    #[test]
+    fn splits_command_lines_and_titles() {
+        assert_eq!(split(b""), (vec![], false));
+        assert_eq!(
+            split(b"a\0\0b c\0"),
+            (vec!["a".into(), String::new(), "b c".into()], false)
+        );
+        assert_eq!(
+            split(b"nginx: master\0\0\0\0"),
+            (vec!["nginx: master".into()], false)
+        );
+    }
+
+    #[test]
+    fn cuts_at_a_word_and_says_so() {
+        let mut long = b"app\0--x\0".to_vec();
+        long.extend([b'y'; COMMAND_BYTES]);
+        assert_eq!(
+            split(&long),
+            (vec!["app".into(), "--x".into(), "…".into()], true)
+        );
+        assert_eq!(split(&[b'y'; COMMAND_BYTES + 1]), (vec!["…".into()], true));
+        let many = "a\0".repeat(COMMAND_ARGUMENTS + 1);
+        let (argv, cut) = split(many.as_bytes());
+        assert!(cut && argv.len() == COMMAND_ARGUMENTS + 1 && argv[COMMAND_ARGUMENTS] == "…");
+        assert!(!split("a\0".repeat(COMMAND_ARGUMENTS).as_bytes()).1);
+    }
+}

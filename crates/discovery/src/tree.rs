@@ -1,0 +1,191 @@
+//! A directory of the system under an open descriptor: `/proc`, or its copy in a fixture.
+//!
+//! Files are read whole into buffers that are used again and again, so a scan of a thousand processes
+//! allocates next to nothing. All that is opened here belongs to the kernel's own file systems; the
+//! container's files are opened elsewhere ([`crate::frameworks`]), for they may hang.
+
+use std::fmt::Write as _;
+use std::mem::MaybeUninit;
+use std::path::Path;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, statat};
+use rustix::io::{Errno, pread, read};
+
+/// Most that is read of one file.
+const FILE_BYTES: usize = 64 * 1024;
+/// A directory's entries come in pieces of this size; smaller means more system calls.
+const LISTING_BYTES: usize = 16 * 1024;
+
+/// An open directory, with buffers for reading what lies below it.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    directory: OwnedFd,
+    path: String,
+    content: Vec<u8>,
+    listing: Vec<MaybeUninit<u8>>,
+}
+
+impl Tree {
+    /// Opens a directory.
+    pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
+        Ok(Self {
+            directory: openat(CWD, path, directory_flags(), Mode::empty())?,
+            path: String::with_capacity(64),
+            content: Vec::with_capacity(4096),
+            listing: vec![MaybeUninit::uninit(); LISTING_BYTES],
+        })
+    }
+
+    /// The content of `PID/NAME`, at most 64 KiB.
+    pub(crate) fn read(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
+        self.point_to(pid, name);
+        let file = openat(&self.directory, &*self.path, file_flags(), Mode::empty())?;
+        self.content.clear();
+        loop {
+            // Nearly every file fits the first read; the second confirms the end.
+            let length = self.content.len();
+            if length >= FILE_BYTES {
+                break;
+            }
+            self.content.reserve(4096);
+            match read(&file, rustix::buffer::spare_capacity(&mut self.content)) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(&self.content)
+    }
+
+    /// The beginning of `PID/NAME` in a single read: for files that come in one piece, or of which no more
+    /// than `limit` bytes are wanted. May return one byte beyond, to tell that there is more.
+    pub(crate) fn read_once(&mut self, pid: u32, name: &str, limit: usize) -> Result<&[u8], Errno> {
+        self.point_to(pid, name);
+        let file = openat(&self.directory, &*self.path, file_flags(), Mode::empty())?;
+        self.content.resize(limit + 1, 0);
+        let length = read(&file, self.content.as_mut_slice())?;
+        self.content.truncate(length);
+        Ok(&self.content)
+    }
+
+    /// Where the link `PID/NAME` points, without going there.
+    pub(crate) fn read_link(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
+        self.point_to(pid, name);
+        self.content.clear();
+        readlinkat_raw(
+            &self.directory,
+            &*self.path,
+            rustix::buffer::spare_capacity({
+                self.content.reserve(4096);
+                &mut self.content
+            }),
+        )?;
+        Ok(&self.content)
+    }
+
+    /// Opens `PID/NAME`, to be read with [`Tree::read_again`] as often as needed.
+    pub(crate) fn open_file(&mut self, pid: u32, name: &str) -> Result<OwnedFd, Errno> {
+        self.point_to(pid, name);
+        openat(&self.directory, &*self.path, file_flags(), Mode::empty())
+    }
+
+    /// The beginning of an open file, at most `limit` bytes. Of a process that is gone, `ESRCH`.
+    pub(crate) fn read_again(&mut self, file: &OwnedFd, limit: usize) -> Result<&[u8], Errno> {
+        self.content.resize(limit, 0);
+        let length = pread(file, self.content.as_mut_slice(), 0)?;
+        self.content.truncate(length);
+        Ok(&self.content)
+    }
+
+    /// What was read last.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// The user who owns `PID`: of a directory in `/proc` itself the kernel takes the effective user of the
+    /// process, dumpable or not (`task_dump_owner`, fs/proc/base.c).
+    pub(crate) fn owner(&mut self, pid: u32) -> Result<u32, Errno> {
+        self.point_to(pid, "");
+        statat(&self.directory, &*self.path, AtFlags::empty()).map(|stat| stat.st_uid)
+    }
+
+    /// The size of `PID/NAME` as its inode has it.
+    pub(crate) fn size(&mut self, pid: u32, name: &str) -> Result<u64, Errno> {
+        self.point_to(pid, name);
+        let stat = statat(&self.directory, &*self.path, AtFlags::empty())?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+    }
+
+    /// The numbers among the directory's own entries: the pids, of `/proc`. At most `limit`; true where
+    /// there were more.
+    pub(crate) fn numbers(&mut self, limit: usize, into: &mut Vec<u32>) -> Result<bool, Errno> {
+        into.clear();
+        // Opened anew: a directory that was read through stands at its end.
+        let directory = openat(&self.directory, ".", directory_flags(), Mode::empty())?;
+        let mut entries = RawDir::new(directory, &mut self.listing);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            if let Some(number) = crate::procfs::number(entry.file_name().to_bytes()) {
+                if into.len() == limit {
+                    return Ok(true);
+                }
+                into.push(number);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Calls `each` with what the first `limit` file descriptors of a process point to, in their order.
+    /// Returns how many there are; beyond the limit they are counted only where `count_all` is set.
+    pub(crate) fn descriptors(
+        &mut self,
+        pid: u32,
+        limit: usize,
+        count_all: bool,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<usize, Errno> {
+        self.point_to(pid, "fd");
+        let directory = openat(
+            &self.directory,
+            &*self.path,
+            directory_flags(),
+            Mode::empty(),
+        )?;
+        let mut count = 0;
+        let mut entries = RawDir::new(&directory, &mut self.listing);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            if !entry.file_name().to_bytes()[0].is_ascii_digit() {
+                continue;
+            }
+            count += 1;
+            if count > limit {
+                if count_all {
+                    continue;
+                }
+                break;
+            }
+            let mut target = [MaybeUninit::uninit(); 32];
+            // A descriptor that was closed meanwhile is none; a longer target than 32 bytes is no socket.
+            if let Ok((target, _)) = readlinkat_raw(&directory, entry.file_name(), &mut target) {
+                each(target);
+            }
+        }
+        Ok(count)
+    }
+
+    fn point_to(&mut self, pid: u32, name: &str) {
+        self.path.clear();
+        // Writing to a String cannot fail.
+        let _ = write!(self.path, "{pid}/{name}");
+    }
+}
+
+fn directory_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
+}
+
+fn file_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
+}

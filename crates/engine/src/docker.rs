@@ -1,0 +1,363 @@
+//! The Docker Engine, through bollard.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use bollard::query_parameters::{EventsOptions, ListContainersOptions, LogsOptions};
+use bollard::{API_DEFAULT_VERSION, ClientVersion};
+use diogenes_proto::{Timestamp, Untrusted};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::timeout;
+
+use crate::event::ACTIONS;
+use crate::{ContainerFacts, Endpoint, Engine, EngineError, EngineVersion, Event, Listing};
+
+/// How long one question may take. Engines under load have been seen to need seconds for a list.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Logs are read while a person waits for an answer.
+const LOG_DEADLINE: Duration = Duration::from_secs(1);
+/// Most bytes of logs read for one tail.
+const MAX_LOG_BYTES: usize = 64 * 1024;
+/// The Engine's events are stamped by its own clock and ours may run ahead of it: look back a little further.
+const LOOK_BACK: Duration = Duration::from_secs(2);
+
+/// A connection to a Docker Engine. Nothing is opened before it is used, so it may be made while the Engine is away.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    endpoint: Endpoint,
+}
+
+impl Docker {
+    /// The Engine at an address.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint }
+    }
+
+    /// bollard refuses to make a client for a socket that is not there, and the Engine may come and go:
+    /// a client for each question costs nothing (bollard keeps no idle connections for Unix sockets either).
+    fn client(&self) -> Result<bollard::Docker, EngineError> {
+        let seconds = DEADLINE.as_secs();
+        let client = match &self.endpoint {
+            Endpoint::Unix(path) => bollard::Docker::connect_with_unix(
+                &path.to_string_lossy(),
+                seconds,
+                API_DEFAULT_VERSION,
+            ),
+            Endpoint::Http(address) => {
+                bollard::Docker::connect_with_http(address, seconds, API_DEFAULT_VERSION)
+            }
+        };
+        client.map_err(|error| self.explain(error))
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        question: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
+    ) -> Result<T, EngineError> {
+        match timeout(deadline, question).await {
+            Ok(answer) => answer.map_err(|error| self.explain(error)),
+            Err(_) => Err(self.unreachable(format!("no answer within {} s", deadline.as_secs()))),
+        }
+    }
+
+    fn unreachable(&self, reason: impl Into<String>) -> EngineError {
+        EngineError::Unreachable {
+            endpoint: self.endpoint.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Finds the cause that a person can do something about.
+    fn explain(&self, error: bollard::errors::Error) -> EngineError {
+        use bollard::errors::Error;
+        match &error {
+            Error::DockerResponseServerError { message, .. } => {
+                return EngineError::Api {
+                    message: message.clone(),
+                };
+            }
+            Error::JsonDataError { .. }
+            | Error::JsonSerdeError { .. }
+            | Error::APIVersionParseError {} => {
+                return EngineError::Api {
+                    message: format!("something that cannot be understood ({error})"),
+                };
+            }
+            Error::DockerStreamError { error } => {
+                return EngineError::Api {
+                    message: error.clone(),
+                };
+            }
+            Error::SocketNotFoundError(_) => {
+                // The path may also be hidden from this user.
+                let denied = self.endpoint.socket().is_some_and(|path| {
+                    path.metadata()
+                        .is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+                });
+                return if denied {
+                    self.permission_denied()
+                } else {
+                    self.unreachable("there is no such socket; is the Engine running?")
+                };
+            }
+            _ => {}
+        }
+        let mut reason = error.to_string();
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            if let Some(io) = error.downcast_ref::<std::io::Error>() {
+                match io.kind() {
+                    ErrorKind::PermissionDenied => return self.permission_denied(),
+                    ErrorKind::ConnectionRefused => {
+                        return self.unreachable("connection refused; is the Engine running?");
+                    }
+                    _ => {}
+                }
+            }
+            reason = error.to_string();
+            cause = error.source();
+        }
+        self.unreachable(reason)
+    }
+
+    fn permission_denied(&self) -> EngineError {
+        let Some(socket) = self.endpoint.socket() else {
+            return self.unreachable("permission denied");
+        };
+        // The group's name stands in /etc/group; its number serves where it cannot be read.
+        let group = socket.metadata().map_or_else(
+            |_| String::new(),
+            |meta| {
+                let name = std::fs::read_to_string("/etc/group")
+                    .ok()
+                    .and_then(|groups| group_name(&groups, meta.gid()));
+                let name = name.unwrap_or_else(|| meta.gid().to_string());
+                format!(" ({name}, with: usermod -aG {name} USER, then log in again)")
+            },
+        );
+        EngineError::PermissionDenied {
+            socket: socket.display().to_string(),
+            group,
+        }
+    }
+}
+
+/// The name of a group in the text of group(5).
+fn group_name(groups: &str, gid: u32) -> Option<String> {
+    let mut entries = groups.lines().map(|line| line.split(':'));
+    entries.find_map(|mut entry| {
+        let name = entry.next()?;
+        (entry.nth(1)?.parse::<u32>().ok()? == gid).then(|| name.to_owned())
+    })
+}
+
+impl Engine for Docker {
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    fn version(&self) -> BoxFuture<'_, Result<EngineVersion, EngineError>> {
+        async {
+            let client = self
+                .within(DEADLINE, self.client()?.negotiate_version())
+                .await?;
+            let told = self.within(DEADLINE, client.version()).await?;
+            let ClientVersion {
+                major_version,
+                minor_version,
+            } = client.client_version();
+            Ok(EngineVersion {
+                version: told.version.unwrap_or_default(),
+                api_version: format!("{major_version}.{minor_version}"),
+            })
+        }
+        .boxed()
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        async {
+            let client = self.client()?;
+            self.within(DEADLINE, client.ping()).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Listing>, EngineError>> {
+        async {
+            let options = ListContainersOptions {
+                all: true,
+                ..ListContainersOptions::default()
+            };
+            let client = self.client()?;
+            let list = self
+                .within(DEADLINE, client.list_containers(Some(options)))
+                .await?;
+            Ok(list.into_iter().filter_map(Listing::from_wire).collect())
+        }
+        .boxed()
+    }
+
+    fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerFacts, EngineError>> {
+        async move {
+            let client = self.client()?;
+            let inspected = match timeout(DEADLINE, client.inspect_container(id, None)).await {
+                Ok(Err(bollard::errors::Error::DockerResponseServerError {
+                    status_code: 404,
+                    ..
+                })) => {
+                    return Err(EngineError::NotFound { id: id.to_owned() });
+                }
+                Ok(answer) => answer.map_err(|error| self.explain(error))?,
+                Err(_) => {
+                    return Err(
+                        self.unreachable(format!("no answer within {} s", DEADLINE.as_secs()))
+                    );
+                }
+            };
+            ContainerFacts::from_wire(inspected).ok_or_else(|| EngineError::Api {
+                message: format!("a description of {id} without id or state"),
+            })
+        }
+        .boxed()
+    }
+
+    fn events(&self, since: Timestamp) -> BoxStream<'static, Result<Event, EngineError>> {
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(error) => return stream::once(async { Err(error) }).boxed(),
+        };
+        let since = since
+            .as_unix_ms()
+            .saturating_sub(u64::try_from(LOOK_BACK.as_millis()).unwrap_or(0))
+            / 1000;
+        let filter = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let options = EventsOptions {
+            since: Some(since.to_string()),
+            until: None,
+            filters: Some(HashMap::from([
+                ("type".into(), filter(&["container"])),
+                ("event".into(), filter(ACTIONS)),
+            ])),
+        };
+        let this = self.clone();
+        client
+            .events(Some(options))
+            .filter_map(move |event| {
+                let event = match event {
+                    Ok(wire) => Event::from_wire(wire).map(Ok),
+                    Err(error) => Some(Err(this.explain(error))),
+                };
+                std::future::ready(event)
+            })
+            .boxed()
+    }
+
+    fn log_tail<'a>(
+        &'a self,
+        id: &'a str,
+        lines: u32,
+    ) -> BoxFuture<'a, Result<Vec<Untrusted>, EngineError>> {
+        async move {
+            let options = LogsOptions {
+                stdout: true,
+                stderr: true,
+                tail: lines.to_string(),
+                ..LogsOptions::default()
+            };
+            let client = self.client()?;
+            let read = async {
+                let mut stream = std::pin::pin!(client.logs(id, Some(options)));
+                let mut text = Vec::new();
+                while let Some(piece) = stream.next().await {
+                    text.extend_from_slice(piece?.as_ref());
+                    if text.len() >= MAX_LOG_BYTES {
+                        break;
+                    }
+                }
+                Ok(text)
+            };
+            let text = self.within(LOG_DEADLINE, read).await?;
+            Ok(last_lines(&text, lines as usize))
+        }
+        .boxed()
+    }
+}
+
+/// The last lines of a text, empty ones left out.
+fn last_lines(text: &[u8], count: usize) -> Vec<Untrusted> {
+    let lines: Vec<&[u8]> = text
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(count)..]
+        .iter()
+        .map(|line| Untrusted::from_bytes(line))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_a_log() {
+        let lines = last_lines(b"one\r\ntwo\n\nthree\xff\n", 2);
+        assert_eq!(
+            lines,
+            [Untrusted::from("two"), Untrusted::from("three\u{fffd}")]
+        );
+        assert!(last_lines(b"", 5).is_empty());
+    }
+
+    #[test]
+    fn finds_a_group_by_its_number() {
+        let groups = "root:x:0:\nbroken\ndocker:x:998:ann,bob\n";
+        assert_eq!(group_name(groups, 998).as_deref(), Some("docker"));
+        assert_eq!(group_name(groups, 7), None);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_is_said_to_be_absent() {
+        let docker = Docker::new("/nowhere/docker.sock".parse().unwrap());
+        let error = docker.list().await.unwrap_err();
+        assert!(error.is_absence(), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "the Engine at /nowhere/docker.sock does not answer: there is no such socket; is the Engine running?"
+        );
+        assert!(
+            docker
+                .events(Timestamp::now())
+                .next()
+                .await
+                .unwrap()
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_refuses_connections_is_absent_too() {
+        // A port that was just given back: nobody listens on it.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let docker = Docker::new(format!("tcp://127.0.0.1:{port}").parse().unwrap());
+        let error = docker.version().await.unwrap_err();
+        assert!(error.to_string().contains("connection refused"), "{error}");
+    }
+}

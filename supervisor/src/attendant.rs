@@ -1,0 +1,333 @@
+//! One container's attendant: a task that does what [`crate::attendance`] decides.
+//!
+//! It has at most one piece of work under way, an attempt to enter or the company of a companion, and
+//! everything else that happens reaches it as a command. What it knows it writes into the registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diogenes_proto::{Finding, Severity, Timestamp, Untrusted};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::attacher::Target;
+use crate::attendance::{Action, Attendance, Event, Phase, Wait};
+use crate::presence::{Absence, Presence, wall_clock_in};
+use crate::registry::Registry;
+use crate::session::{Observation, Session, SessionEnd, SessionHandle};
+use crate::way_in::{Companion, Process, WayIn};
+
+/// How long a companion that was told to go may take.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
+/// A container's end kills its companion a moment before its init is seen to have ended: so long a lost
+/// companion may turn out to have been a clean end.
+const INIT_GRACE: Duration = Duration::from_millis(500);
+/// How long the attacher may take. It takes milliseconds; a hung container must not hold a place for ever.
+const ENTER_DEADLINE: Duration = Duration::from_secs(10);
+/// Finding: a companion was ended again and again.
+const COMPANION_KILLED: &str = "companion-killed";
+
+/// What an attendant is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The container runs, or (None) has no processes.
+    Runs {
+        /// Its init.
+        init_pid: Option<u32>,
+        /// Whether label and configuration allow a companion.
+        allowed: bool,
+    },
+    /// A person wants a companion there; answered once this has been decided on.
+    Attach(oneshot::Sender<()>),
+    /// A person wants none there; answered once this has been decided on.
+    Detach(oneshot::Sender<()>),
+}
+
+/// A companion after its hello.
+struct Arrival {
+    agent: Box<dyn Process>,
+    init: Box<dyn Process>,
+    session: Session,
+    handle: SessionHandle,
+    build: String,
+}
+
+/// What came of a piece of work.
+enum Outcome {
+    /// An attempt is over.
+    Entered(Result<Box<Arrival>, String>),
+    /// A companion is no longer there.
+    Ended(Event),
+}
+
+/// A piece of work: an attempt, or the company of a companion.
+type Work = BoxFuture<'static, Outcome>;
+
+/// One container's attendant.
+pub(crate) struct Attendant {
+    /// The container's full id.
+    pub(crate) id: String,
+    /// How to get in.
+    pub(crate) way_in: Arc<dyn WayIn>,
+    /// Where to write what is known.
+    pub(crate) registry: Arc<Registry>,
+    /// Bounds the attempts of all attendants at one time.
+    pub(crate) gate: Arc<Semaphore>,
+    /// The rule.
+    pub(crate) attendance: Attendance,
+    /// What it is told.
+    pub(crate) commands: mpsc::Receiver<Command>,
+}
+
+impl Attendant {
+    /// Attends until `stop`, or until nobody is left to tell it anything; sends its companion away before it returns.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let start = Instant::now();
+        let mut work: Option<Work> = None;
+        let mut close = stop.child_token();
+        let mut stopping = false;
+        loop {
+            let timer = self.attendance.timer().map(|at| start + at);
+            let mut arrival = None;
+            let mut reply = None;
+            let event = tokio::select! {
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    Event::DetachWanted
+                }
+                outcome = finished(&mut work) => match outcome {
+                    Outcome::Entered(Ok(entered)) => {
+                        arrival = Some(entered);
+                        Event::Entered
+                    }
+                    Outcome::Entered(Err(reason)) => Event::Failed(reason),
+                    Outcome::Ended(event) => event,
+                },
+                command = self.commands.recv(), if !stopping => match command {
+                    None => {
+                        stopping = true;
+                        Event::DetachWanted
+                    }
+                    Some(Command::Runs { init_pid: Some(init_pid), allowed }) => Event::Runs { init_pid, allowed },
+                    Some(Command::Runs { init_pid: None, .. }) => Event::Stopped,
+                    Some(Command::Attach(sender)) => {
+                        reply = Some(sender);
+                        Event::AttachWanted
+                    }
+                    Some(Command::Detach(sender)) => {
+                        reply = Some(sender);
+                        Event::DetachWanted
+                    }
+                },
+                () = sleep_until(timer.unwrap_or(start)), if timer.is_some() => Event::TimeIsUp,
+            };
+
+            let before = self.attendance.phase().clone();
+            let action = self.attendance.decide(event, start.elapsed());
+            let build = arrival.as_ref().map(|arrival| arrival.build.clone());
+            if let Some(arrival) = arrival {
+                // Whoever came in too late is accompanied too: to the door, by the path all others take.
+                close = stop.child_token();
+                work = Some(self.accompany(*arrival, close.clone()));
+            }
+            match action {
+                Action::None | Action::Accompany => {}
+                Action::Attach { init_pid } => work = Some(self.enter(init_pid)),
+                Action::Leave => close.cancel(),
+            }
+            if stopping {
+                if work.is_none() {
+                    return;
+                }
+                continue;
+            }
+            self.publish(&before, build, start.elapsed());
+            if let Some(reply) = reply {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// An attempt: through the gate, into the container, hello.
+    fn enter(&self, init_pid: u32) -> Work {
+        let target = Target {
+            container_id: self.id.clone(),
+            init_pid,
+        };
+        let (way_in, gate) = (self.way_in.clone(), self.gate.clone());
+        async move {
+            let _place = gate.acquire_owned().await;
+            let Companion {
+                session,
+                agent,
+                init,
+            } = match timeout(ENTER_DEADLINE, way_in.enter(target)).await {
+                Ok(Ok(companion)) => companion,
+                Ok(Err(error)) => return Outcome::Entered(Err(error.to_string())),
+                Err(_) => {
+                    return Outcome::Entered(Err(format!(
+                        "no result within {} s",
+                        ENTER_DEADLINE.as_secs()
+                    )));
+                }
+            };
+            Outcome::Entered(match Session::greet(session).await {
+                Ok((session, handle, hello)) => Ok(Box::new(Arrival {
+                    agent,
+                    init,
+                    session,
+                    handle,
+                    build: hello.build,
+                })),
+                Err(end) => {
+                    agent.kill();
+                    Err(format!("its companion came in, but {end}"))
+                }
+            })
+        }
+        .boxed()
+    }
+
+    /// The company of a companion, from its hello until its process is gone.
+    fn accompany(&self, arrival: Arrival, close: CancellationToken) -> Work {
+        let Arrival {
+            agent,
+            init,
+            session,
+            handle,
+            build,
+        } = arrival;
+        let (registry, id) = (self.registry.clone(), self.id.clone());
+        registry.set_session(&id, Some(handle));
+        async move {
+            let observe = |observation| match observation {
+                Observation::Report(report) => registry.set_report(&id, *report),
+                Observation::FellSilent => registry.set_presence(&id, Presence::Silent),
+                Observation::SpokeAgain => registry.set_presence(
+                    &id,
+                    Presence::Present {
+                        build: build.clone(),
+                    },
+                ),
+            };
+            let end = tokio::select! {
+                biased;
+                () = init.exited() => None,
+                end = session.run(close, observe) => Some(end),
+                () = agent.exited() => Some(SessionEnd::Hangup),
+            };
+            registry.set_session(&id, None);
+            if end != Some(SessionEnd::Closed) {
+                registry.set_presence(&id, Presence::Absent(Absence::Ended));
+            }
+            let event = match end {
+                None => Event::InitEnded,
+                Some(SessionEnd::Closed) => {
+                    // Its session is closed: it goes by itself, unless it cannot.
+                    let _ = timeout(LEAVE_DEADLINE, agent.exited()).await;
+                    Event::Left
+                }
+                Some(end) => {
+                    agent.kill();
+                    match timeout(INIT_GRACE, init.exited()).await {
+                        Ok(()) => Event::InitEnded,
+                        Err(_) if end == SessionEnd::Hangup => {
+                            Event::Lost("it was killed or it crashed".into())
+                        }
+                        Err(_) => Event::Lost(end.to_string()),
+                    }
+                }
+            };
+            agent.kill();
+            let _ = timeout(LEAVE_DEADLINE, agent.exited()).await;
+            Outcome::Ended(event)
+        }
+        .boxed()
+    }
+
+    /// Writes where things stand into the registry.
+    fn publish(&self, before: &Phase, build: Option<String>, now: Duration) {
+        let attendance = &self.attendance;
+        let losses = attendance.losses();
+        let retry_at = || wall_clock_in(attendance.timer().unwrap_or(now).saturating_sub(now));
+        let presence = match attendance.phase() {
+            // While it is there, its session knows better whether it is silent.
+            Phase::Present if build.is_none() => None,
+            Phase::Present => build.map(|build| Presence::Present { build }),
+            phase if phase == before && matches!(phase, Phase::Waiting(_)) => None,
+            Phase::Attaching => Some(Presence::Absent(Absence::Attaching)),
+            Phase::Leaving => Some(Presence::Absent(Absence::Leaving)),
+            Phase::Waiting(Wait::Failed(reason)) => Some(Presence::Absent(Absence::Failed {
+                reason: reason.clone(),
+                retry_at: retry_at(),
+            })),
+            Phase::Waiting(Wait::Lost(reason)) => {
+                let (times, reason) = (losses, reason.clone());
+                Some(Presence::Absent(Absence::Killed {
+                    times,
+                    reason,
+                    retry_at: retry_at(),
+                }))
+            }
+            Phase::Away if !attendance.has_processes() => {
+                Some(Presence::Absent(Absence::NothingToBeWith))
+            }
+            Phase::Away if attendance.is_detached() => Some(Presence::Absent(Absence::Detached)),
+            Phase::Away => Some(Presence::Absent(Absence::Label)),
+        };
+        if let Some(presence) = presence {
+            self.registry.set_presence(&self.id, presence);
+        }
+        self.publish_findings(losses);
+    }
+
+    /// A companion lost once is an accident; from the second time on somebody should know.
+    fn publish_findings(&self, losses: u32) {
+        let Some(entry) = self.registry.get(&self.id) else {
+            return;
+        };
+        let known = entry
+            .findings
+            .iter()
+            .find(|finding| finding.code == COMPANION_KILLED);
+        let findings = if losses < 2 {
+            Vec::new()
+        } else {
+            let reason = entry.presence.reason(&entry.facts, entry.presence_since);
+            let summary = match &entry.presence {
+                Presence::Absent(Absence::Killed { .. }) => reason,
+                _ => format!(
+                    "the companion ended {losses} times while the container lived; it is there again"
+                ),
+            };
+            vec![Finding {
+                code: COMPANION_KILLED.into(),
+                severity: Severity::Warning,
+                summary: Untrusted::from(summary),
+                service: None,
+                evidence: Vec::new(),
+                since: known.map_or_else(Timestamp::now, |finding| finding.since),
+            }]
+        };
+        self.registry.set_findings(&self.id, findings);
+    }
+}
+
+/// The outcome of the work under way, which is then no longer under way; never, where there is none.
+async fn finished(work: &mut Option<Work>) -> Outcome {
+    match work {
+        Some(future) => {
+            let outcome = future.await;
+            *work = None;
+            outcome
+        }
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+#[path = "attendant_tests.rs"]
+mod tests;

@@ -1,0 +1,246 @@
+use diogenes_proto::Health;
+
+use super::*;
+use crate::attendants::Attendants;
+use crate::detached::Detached;
+use crate::fakes::{FakeWayIn, Luck, exited, running, until};
+use crate::registry::Entry;
+use crate::view::ContainerView;
+use tokio_util::task::TaskTracker;
+
+struct World {
+    way_in: Arc<FakeWayIn>,
+    registry: Arc<Registry>,
+    attendants: Attendants,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _state: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let (way_in, registry) = (
+            Arc::new(FakeWayIn::default()),
+            Arc::new(Registry::default()),
+        );
+        let (stop, tasks, state) = (
+            CancellationToken::new(),
+            TaskTracker::new(),
+            tempfile::tempdir().unwrap(),
+        );
+        let detached = Detached::load(state.path());
+        let attendants = Attendants::new(
+            way_in.clone(),
+            registry.clone(),
+            detached,
+            stop.clone(),
+            tasks.clone(),
+        );
+        Self {
+            way_in,
+            registry,
+            attendants,
+            stop,
+            tasks,
+            _state: state,
+        }
+    }
+
+    async fn tell(&self, facts: &diogenes_engine::ContainerFacts) {
+        self.registry.set_facts(facts.clone());
+        self.attendants.container_changed(facts).await;
+    }
+
+    fn entry(&self) -> Arc<Entry> {
+        self.registry.get("c1").unwrap()
+    }
+
+    fn view(&self) -> ContainerView {
+        ContainerView::new(&self.entry())
+    }
+
+    async fn until_present(&self, attempts: usize) {
+        let is_so = || {
+            let entry = self.entry();
+            self.way_in.attempts() == attempts
+                && entry.session.is_some()
+                && entry.report.is_some()
+                && self.view().state == "present"
+        };
+        until("a companion is there", is_so).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_container_gets_a_companion_and_detach_leaves_nobody() {
+    let world = World::new();
+    world.tell(&running("c1", "shop", 7)).await;
+    world.until_present(1).await;
+    let view = world.view();
+    assert_eq!(
+        (view.via.as_deref(), view.health),
+        (Some("attached"), Health::Healthy)
+    );
+    assert!(
+        view.reason
+            .starts_with("diogenes-agent 0.0.0-fake attached at "),
+        "{}",
+        view.reason
+    );
+    assert_eq!(world.way_in.last().target.init_pid, 7);
+
+    world.attendants.detach("c1").await;
+    until("it has left", || {
+        world.entry().presence == Presence::Absent(Absence::Detached)
+    })
+    .await;
+    assert!(world.way_in.last().agent.has_ended());
+    world.tell(&running("c1", "shop", 8)).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.way_in.attempts(), 1);
+    assert_eq!(world.view().health, Health::Unknown);
+
+    world.attendants.attach("c1").await;
+    world.until_present(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_companion_is_back_within_two_seconds_and_a_kill_loop_is_a_finding() {
+    let world = World::new();
+    world.tell(&running("c1", "shop", 7)).await;
+    world.until_present(1).await;
+    let killed = Instant::now();
+    world.way_in.last().agent.end();
+    world.until_present(2).await;
+    assert!(
+        killed.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        killed.elapsed()
+    );
+    assert!(world.view().findings.is_empty());
+
+    world.way_in.last().agent.end();
+    until("it waits", || {
+        matches!(
+            world.entry().presence,
+            Presence::Absent(Absence::Killed { times: 2, .. })
+        )
+    })
+    .await;
+    let finding = world.view().findings.remove(0);
+    assert_eq!(finding.code, "companion-killed");
+    assert!(
+        finding
+            .summary
+            .to_string()
+            .contains("ended 2 times while the container lived"),
+        "{}",
+        finding.summary
+    );
+    assert!(
+        finding.summary.to_string().contains("next try at"),
+        "{}",
+        finding.summary
+    );
+    world.until_present(3).await;
+    assert_eq!(world.view().findings.len(), 1, "it stays until all is calm");
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    assert!(world.view().findings.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_containers_end_takes_its_companion_along() {
+    let world = World::new();
+    let facts = running("c1", "shop", 7);
+    world.tell(&facts).await;
+    world.until_present(1).await;
+    // As the kernel does it: the agent dies first, the init is seen to end a moment later.
+    let entered = world.way_in.last();
+    entered.agent.end();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    entered.init.end();
+    until("nobody is there", || {
+        world.entry().session.is_none() && world.view().state == "absent"
+    })
+    .await;
+    world.tell(&exited(&facts, 137)).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.way_in.attempts(), 1);
+    let view = world.view();
+    assert!(
+        view.reason.starts_with("container exited with code 137"),
+        "{}",
+        view.reason
+    );
+    assert!(view.findings.is_empty() && view.services.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_fails_says_why_and_is_repeated() {
+    let world = World::new();
+    world
+        .way_in
+        .luck
+        .lock()
+        .unwrap()
+        .extend([Luck::Bad("no entry"), Luck::Mute]);
+    world.tell(&running("c1", "shop", 7)).await;
+    until("it failed", || {
+        world
+            .view()
+            .reason
+            .starts_with("could not attach: no entry; next try at ")
+    })
+    .await;
+    assert_eq!(world.view().companion, "failed");
+    until("it did not say hello", || {
+        world.view().reason.contains("no hello within 2 s")
+    })
+    .await;
+    assert!(
+        world.way_in.last().agent.has_ended(),
+        "a mute agent is not left behind"
+    );
+    world.until_present(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_keeps_companions_out() {
+    let world = World::new();
+    let mut facts = running("c1", "shop", 7);
+    facts
+        .labels
+        .insert("io.diogenes.attach".into(), "false".into());
+    world.tell(&facts).await;
+    until("the label is given as the reason", || {
+        world.entry().presence == Presence::Absent(Absence::Label)
+    })
+    .await;
+    assert_eq!(world.way_in.attempts(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_sends_all_away() {
+    let world = World::new();
+    world.tell(&running("c1", "shop", 7)).await;
+    world.until_present(1).await;
+    world.tasks.close();
+    world.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), world.tasks.wait())
+        .await
+        .unwrap();
+    assert!(world.way_in.last().agent.has_ended());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destroyed_container_needs_no_attendant() {
+    let world = World::new();
+    world.tell(&running("c1", "shop", 7)).await;
+    world.until_present(1).await;
+    world.registry.remove("c1");
+    world.attendants.container_destroyed("c1");
+    world.tasks.close();
+    tokio::time::timeout(Duration::from_secs(5), world.tasks.wait())
+        .await
+        .unwrap();
+}

@@ -1,0 +1,232 @@
+//! One socket per container on the host, speaking the companions' own protocol.
+//!
+//! Whoever knows how to talk to a companion inside its container talks to it the same way from outside:
+//! `RUN_DIR/ci/<name>.sock`. Questions gain what the host knows; all else is passed on as it is.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ci_session::serve;
+use crate::http::accept_loop;
+use crate::registry::Registry;
+use crate::relay::Relay;
+use crate::run_dir::listen;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final zero.
+const MAX_PATH_BYTES: usize = 107;
+/// Clients of one companion at a time.
+const MAX_CLIENTS: usize = 16;
+/// Changes come in bursts: so long they are gathered.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The sockets.
+pub(crate) struct CiSockets {
+    directory: PathBuf,
+    registry: Arc<Registry>,
+    relay: Arc<Relay>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// One open socket.
+struct Socket {
+    /// Its file's name.
+    file: String,
+    /// Closes it, and its clients' sessions.
+    stop: CancellationToken,
+    /// Accepts its clients; the file is gone when this has ended.
+    task: JoinHandle<()>,
+}
+
+impl CiSockets {
+    /// Sockets in `directory`, which stop with `stop`; `tasks` knows when all have.
+    pub(crate) fn new(
+        directory: PathBuf,
+        registry: Arc<Registry>,
+        relay: Arc<Relay>,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            directory,
+            registry,
+            relay,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Keeps the sockets in line with the registry.
+    pub(crate) async fn run(self) {
+        let mut changes = self.registry.subscribe();
+        let mut open: HashMap<String, Socket> = HashMap::new();
+        loop {
+            let entries = self.registry.all();
+            let names = entries
+                .iter()
+                .map(|entry| (entry.facts.id.as_str(), entry.facts.name.as_str()));
+            let wanted = file_names(names, &self.directory);
+            let unwanted: Vec<String> = open
+                .iter()
+                .filter(|(id, socket)| wanted.get(*id) != Some(&socket.file))
+                .map(|(id, _)| id.clone())
+                .collect();
+            for socket in unwanted.iter().filter_map(|id| open.remove(id)) {
+                // A listener takes its file with it: whoever is next to have this name must come after that.
+                socket.stop.cancel();
+                let _ = socket.task.await;
+            }
+            for (id, file) in wanted {
+                if open.contains_key(&id) {
+                    continue;
+                }
+                open.extend(self.open(&id, file).map(|socket| (id, socket)));
+            }
+            let changed = self.stop.run_until_cancelled(async {
+                let changed = changes.changed().await;
+                sleep(PAUSE).await;
+                changed
+            });
+            if !matches!(changed.await, Some(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    /// Opens one socket. Where that fails the log tells, and the next change brings the next try.
+    fn open(&self, id: &str, file: String) -> Option<Socket> {
+        let path = self.directory.join(&file);
+        let listener = match listen(&path) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::warn!("cannot listen on {}: {error}", path.display());
+                return None;
+            }
+        };
+        let stop = self.stop.child_token();
+        let (id, registry, relay) = (id.to_owned(), self.registry.clone(), self.relay.clone());
+        let stopping = stop.clone();
+        let serve = move |io| {
+            let session = serve(io, id.clone(), registry.clone(), relay.clone());
+            let stopping = stopping.clone();
+            async move {
+                let _ = stopping.run_until_cancelled(session).await;
+            }
+        };
+        let task = self.tasks.spawn(accept_loop(
+            listener,
+            MAX_CLIENTS,
+            stop.clone(),
+            self.tasks.clone(),
+            serve,
+        ));
+        Some(Socket { file, stop, task })
+    }
+}
+
+/// The file name of each container's socket, by id: its name, or its short id where the name is too long for a
+/// path or differs from another only in case, or its whole id where even that is another's name.
+fn file_names<'a>(
+    containers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    directory: &Path,
+) -> HashMap<String, String> {
+    let containers: Vec<_> = containers.into_iter().collect();
+    let room = MAX_PATH_BYTES.saturating_sub(directory.as_os_str().len() + "/.sock".len());
+    let mut spellings: HashMap<String, usize> = HashMap::new();
+    for (_, name) in &containers {
+        *spellings.entry(name.to_lowercase()).or_default() += 1;
+    }
+    let names: HashSet<String> = containers
+        .iter()
+        .map(|(_, name)| name.to_lowercase())
+        .collect();
+    let stem = |id: &str, name: &str| {
+        let short = id.get(..12).unwrap_or(id);
+        if name.len() <= room && spellings.get(&name.to_lowercase()) == Some(&1) {
+            name.to_owned()
+        } else if !names.contains(short) {
+            short.to_owned()
+        } else {
+            id.to_owned()
+        }
+    };
+    containers
+        .iter()
+        .map(|(id, name)| ((*id).to_owned(), format!("{}.sock", stem(id, name))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{FakeEngine, running, until};
+
+    #[tokio::test]
+    async fn a_container_that_takes_anothers_place_gets_its_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Arc::new(Registry::default());
+        let (relay, stop) = (
+            Arc::new(Relay::new(Arc::new(FakeEngine::default()))),
+            CancellationToken::new(),
+        );
+        let tasks = TaskTracker::new();
+        tokio::spawn(
+            CiSockets::new(
+                dir.path().into(),
+                registry.clone(),
+                relay,
+                stop.clone(),
+                tasks,
+            )
+            .run(),
+        );
+        let path = dir.path().join("shop.sock");
+        registry.set_facts(running("c1", "shop", 7));
+        until("the socket is there", || path.exists()).await;
+        registry.remove("c1");
+        registry.set_facts(running("c2", "shop", 8));
+        tokio::time::sleep(3 * PAUSE).await;
+        assert!(path.exists());
+        registry.set_facts(running("c2", "store", 8));
+        until("the socket is renamed", || {
+            !path.exists() && dir.path().join("store.sock").exists()
+        })
+        .await;
+        stop.cancel();
+        until("all is gone", || {
+            std::fs::read_dir(dir.path()).unwrap().count() == 0
+        })
+        .await;
+    }
+
+    #[test]
+    fn no_container_shadows_another() {
+        let long = "x".repeat(100);
+        let containers = [
+            ("aaaaaaaaaaaaaaaa", "shop"),
+            ("bbbbbbbbbbbbbbbb", "Web"),
+            ("cccccccccccccccc", "web"),
+            ("dddddddddddddddd", long.as_str()),
+            ("eeeeeeeeeeeeeeee", "dddddddddddd"),
+        ];
+        let names = file_names(containers, Path::new("/run/diogenes/ci"));
+        for (id, file) in [
+            ("aaaaaaaaaaaaaaaa", "shop.sock"),
+            ("bbbbbbbbbbbbbbbb", "bbbbbbbbbbbb.sock"),
+            ("cccccccccccccccc", "cccccccccccc.sock"),
+            ("dddddddddddddddd", "dddddddddddddddd.sock"),
+            ("eeeeeeeeeeeeeeee", "dddddddddddd.sock"),
+        ] {
+            assert_eq!(names[id], file);
+        }
+        let different: HashSet<_> = names.values().collect();
+        assert_eq!(different.len(), containers.len());
+    }
+}

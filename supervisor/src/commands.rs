@@ -1,0 +1,144 @@
+//! The commands that talk to a supervisor: ask it, print what it said.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use diogenes_proto::Timestamp;
+use diogenes_proto::untrusted::escape;
+use serde::Serialize;
+
+use crate::cli::{AskArgs, Command, NameArgs, StatusArgs};
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::sheet::sheet;
+use crate::supervisor::Supervisor;
+use crate::table::table;
+use crate::terminal::Terminal;
+use crate::view::{ContainerView, StatusView};
+
+/// How often `--watch` looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs one command.
+///
+/// # Errors
+/// A [`Failure`] where the supervisor cannot be reached or refuses; or where nothing can be written.
+pub(crate) async fn run(command: Command, run_dir: &Path) -> anyhow::Result<()> {
+    let client = || Client::new(run_dir);
+    match command {
+        Command::Version => print(&format!("diogenes {}\n", Supervisor::VERSION)),
+        Command::Status(args) if args.watch => watch(&client()?, &args).await,
+        Command::Status(args) => print(&status(&client()?, &args).await?),
+        Command::Ask(args) => ask(&client()?, args).await,
+        Command::Ls => print(&list(&client()?.status().await?)),
+        Command::Attach(NameArgs { name }) => print(&told(&client()?.act(&name, "attach").await?)),
+        Command::Detach(NameArgs { name }) => print(&told(&client()?.act(&name, "detach").await?)),
+        Command::Serve(_) | Command::Attacher => {
+            Err(Failure::failed("this is no client's command").into())
+        }
+    }
+}
+
+/// What `status` prints.
+async fn status(client: &Client, args: &StatusArgs) -> anyhow::Result<String> {
+    let (terminal, now) = (Terminal::stdout(), Timestamp::now());
+    match &args.name {
+        None if args.json => json(&client.status().await?),
+        None => Ok(table(&client.status().await?, terminal, now)),
+        Some(name) if args.json => {
+            // The same shape as for all, so that a script needs to know only one.
+            let mut status = client.status().await?;
+            let one = client.container(name).await?;
+            status.containers = vec![one];
+            json(&status)
+        }
+        Some(name) => Ok(sheet(&client.container(name).await?, terminal, now)),
+    }
+}
+
+/// Prints the status again and again, until Ctrl-C. On a terminal, a supervisor that goes away is waited for.
+async fn watch(client: &Client, args: &StatusArgs) -> anyhow::Result<()> {
+    let terminal = Terminal::stdout();
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    loop {
+        let text = tokio::select! {
+            _ = &mut interrupted => return Ok(()),
+            text = status(client, args) => text,
+        };
+        let text = match text {
+            Err(error) if terminal.is_terminal => format!("{error}\n"),
+            text => text?,
+        };
+        if terminal.is_terminal {
+            // Written over the old text, each line cleared to its end: clearing it all first would flicker.
+            print(&format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")))?;
+        } else {
+            print(&text)?;
+        }
+        tokio::select! {
+            _ = &mut interrupted => return Ok(()),
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        }
+    }
+}
+
+async fn ask(client: &Client, args: AskArgs) -> anyhow::Result<()> {
+    let view = client.ask(&args.name, args.question.join(" ")).await?;
+    if args.json {
+        return print(&json(&view)?);
+    }
+    let mut text = String::new();
+    for line in view.answer.text.lines() {
+        text += &line;
+        text.push('\n');
+    }
+    for line in view
+        .answer
+        .evidence
+        .iter()
+        .flat_map(|evidence| evidence.lines())
+    {
+        text += &format!("  {line}\n");
+    }
+    print(&text)
+}
+
+/// What `ls` prints: the companions' names, aligned, with their containers' health.
+fn list(status: &StatusView) -> String {
+    let width = status
+        .containers
+        .iter()
+        .map(|container| container.ci_name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let line = |container: &ContainerView| {
+        format!(
+            "{:width$}  {}\n",
+            escape(&container.ci_name).to_string(),
+            container.health
+        )
+    };
+    status.containers.iter().map(line).collect()
+}
+
+/// What `attach` and `detach` print.
+fn told(container: &ContainerView) -> String {
+    format!(
+        "{}: {} ({})\n",
+        escape(&container.name),
+        container.state,
+        escape(&container.reason)
+    )
+}
+
+fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}

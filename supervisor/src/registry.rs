@@ -1,0 +1,316 @@
+//! What the supervisor knows: one entry a container, and how the Engine is.
+//!
+//! Each fact has one writer: the Engine's follower writes the facts of the host, a container's attendant
+//! writes its companion's presence and reports. Readers get whole entries that do not change under them;
+//! no lock is held longer than it takes to swap a pointer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use diogenes_engine::{ContainerFacts, EngineVersion};
+use diogenes_proto::{Finding, Report, Timestamp};
+use tokio::sync::watch;
+
+use crate::presence::{Absence, Presence};
+use crate::session::SessionHandle;
+
+/// All that is known of one container.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// What the host knows.
+    pub(crate) facts: Arc<ContainerFacts>,
+    /// How its companion is present.
+    pub(crate) presence: Presence,
+    /// Since when.
+    pub(crate) presence_since: Timestamp,
+    /// The last report of its companion in this life of the container; None before the first.
+    pub(crate) report: Option<Arc<Report>>,
+    /// What the supervisor itself found.
+    pub(crate) findings: Vec<Finding>,
+    /// Whom to ask; None where no companion is there.
+    pub(crate) session: Option<SessionHandle>,
+}
+
+impl Entry {
+    fn new(facts: ContainerFacts) -> Self {
+        Self {
+            facts: Arc::new(facts),
+            presence: Presence::Absent(Absence::NotYet),
+            presence_since: Timestamp::now(),
+            report: None,
+            findings: Vec::new(),
+            session: None,
+        }
+    }
+
+    /// The address of its companion for people and for aish.
+    pub(crate) fn ci_name(&self) -> String {
+        ci_name(&self.facts.name)
+    }
+}
+
+/// `<container name>-container-ci`.
+pub(crate) fn ci_name(name: &str) -> String {
+    format!("{name}{CI_SUFFIX}")
+}
+
+/// What a CI's name ends in.
+pub(crate) const CI_SUFFIX: &str = "-container-ci";
+
+/// How the Engine is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct EngineStatus {
+    /// What it says of itself; None where it has not answered yet.
+    pub(crate) version: Option<EngineVersion>,
+    /// Why it does not answer; None while it does.
+    pub(crate) error: Option<String>,
+    /// Since when that has been so.
+    pub(crate) since: Timestamp,
+}
+
+/// The facts of all containers.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    entries: RwLock<HashMap<String, Arc<Entry>>>,
+    engine: RwLock<EngineStatus>,
+    /// Counts the changes, for those who wait for one.
+    version: watch::Sender<u64>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        let engine = EngineStatus {
+            version: None,
+            error: Some("not asked yet".into()),
+            since: Timestamp::now(),
+        };
+        Self {
+            entries: RwLock::default(),
+            engine: RwLock::new(engine),
+            version: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Registry {
+    /// Notes what the host knows of a container; makes its entry where there is none.
+    pub(crate) fn set_facts(&self, facts: ContainerFacts) {
+        let mut entries = write(&self.entries);
+        match entries.get_mut(&facts.id) {
+            Some(entry) if *entry.facts == facts => return,
+            Some(entry) => {
+                let entry = Arc::make_mut(entry);
+                if entry.facts.started_at != facts.started_at {
+                    // Another life: what was reported of the last one is no longer true.
+                    entry.report = None;
+                }
+                entry.facts = Arc::new(facts);
+            }
+            None => drop(entries.insert(facts.id.clone(), Arc::new(Entry::new(facts)))),
+        }
+        drop(entries);
+        self.changed();
+    }
+
+    /// Forgets a container.
+    pub(crate) fn remove(&self, id: &str) {
+        if write(&self.entries).remove(id).is_some() {
+            self.changed();
+        }
+    }
+
+    /// Notes how a companion is present.
+    pub(crate) fn set_presence(&self, id: &str, presence: Presence) {
+        self.edit(id, |entry| {
+            if entry.presence == presence {
+                return false;
+            }
+            entry.presence = presence;
+            entry.presence_since = Timestamp::now();
+            true
+        });
+    }
+
+    /// Notes whom to ask.
+    pub(crate) fn set_session(&self, id: &str, session: Option<SessionHandle>) {
+        self.edit(id, |entry| {
+            entry.session = session;
+            true
+        });
+    }
+
+    /// Notes a companion's report.
+    pub(crate) fn set_report(&self, id: &str, report: Report) {
+        self.edit(id, |entry| {
+            entry.report = Some(Arc::new(report));
+            true
+        });
+    }
+
+    /// Notes what the supervisor itself found.
+    pub(crate) fn set_findings(&self, id: &str, findings: Vec<Finding>) {
+        self.edit(id, |entry| {
+            let differs = entry.findings != findings;
+            entry.findings = findings;
+            differs
+        });
+    }
+
+    /// One container by its full id.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<Entry>> {
+        read(&self.entries).get(id).cloned()
+    }
+
+    /// All containers by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        let mut all: Vec<_> = read(&self.entries).values().cloned().collect();
+        all.sort_by(|a, b| (&a.facts.name, &a.facts.id).cmp(&(&b.facts.name, &b.facts.id)));
+        all
+    }
+
+    /// The full ids of all containers.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        read(&self.entries).keys().cloned().collect()
+    }
+
+    /// Notes that the Engine answers.
+    pub(crate) fn engine_answered(&self, version: EngineVersion) {
+        let mut engine = write(&self.engine);
+        if engine.error.is_some() || engine.version.as_ref() != Some(&version) {
+            *engine = EngineStatus {
+                version: Some(version),
+                error: None,
+                since: Timestamp::now(),
+            };
+            drop(engine);
+            self.changed();
+        }
+    }
+
+    /// Notes that the Engine does not answer.
+    pub(crate) fn engine_failed(&self, error: String) {
+        let mut engine = write(&self.engine);
+        // The moment is that of the first failure, the words are those of the last.
+        if engine.error.is_none()
+            || engine.version.is_none() && engine.error.as_deref() == Some("not asked yet")
+        {
+            engine.since = Timestamp::now();
+        }
+        engine.error = Some(error);
+        drop(engine);
+        self.changed();
+    }
+
+    /// How the Engine is.
+    pub(crate) fn engine(&self) -> EngineStatus {
+        read(&self.engine).clone()
+    }
+
+    /// Tells of every change from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Changes an entry; nothing happens where the container is gone. `change` says whether anything differs.
+    fn edit(&self, id: &str, change: impl FnOnce(&mut Entry) -> bool) {
+        let mut entries = write(&self.entries);
+        let Some(entry) = entries.get_mut(id) else {
+            return;
+        };
+        let differs = change(Arc::make_mut(entry));
+        drop(entries);
+        if differs {
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+}
+
+// No code under these locks can panic half-way through a change, so a poisoned lock still guards whole entries.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(id: &str, name: &str) -> ContainerFacts {
+        ContainerFacts {
+            id: id.into(),
+            name: name.into(),
+            ..ContainerFacts::default()
+        }
+    }
+
+    #[test]
+    fn readers_keep_what_they_read_and_hear_of_changes() {
+        let registry = Registry::default();
+        registry.set_facts(facts("2", "b"));
+        registry.set_facts(facts("1", "c"));
+        let before = registry.get("2").unwrap();
+        let mut changes = registry.subscribe();
+        registry.set_presence("2", Presence::Silent);
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        registry.set_presence("2", Presence::Silent);
+        assert!(
+            !changes.has_changed().unwrap(),
+            "the same again is no change"
+        );
+        assert_eq!(before.presence, Presence::Absent(Absence::NotYet));
+        assert_eq!(registry.get("2").unwrap().presence, Presence::Silent);
+        assert_eq!(
+            registry
+                .all()
+                .iter()
+                .map(|entry| entry.facts.name.clone())
+                .collect::<Vec<_>>(),
+            ["b", "c"]
+        );
+        registry.remove("2");
+        registry.set_report("2", Report::default());
+        assert_eq!(
+            registry.ids(),
+            ["1"],
+            "a late report does not bring a container back"
+        );
+    }
+
+    #[test]
+    fn a_report_belongs_to_one_life_of_its_container() {
+        let registry = Registry::default();
+        let mut facts = facts("1", "a");
+        registry.set_facts(facts.clone());
+        registry.set_report("1", Report::default());
+        facts.restart_count = 1;
+        registry.set_facts(facts.clone());
+        assert!(registry.get("1").unwrap().report.is_some());
+        facts.started_at = Some(Timestamp::now());
+        registry.set_facts(facts);
+        assert!(registry.get("1").unwrap().report.is_none());
+    }
+
+    #[test]
+    fn the_engines_absence_has_a_beginning() {
+        let registry = Registry::default();
+        registry.engine_answered(EngineVersion {
+            version: "20.10".into(),
+            api_version: "1.41".into(),
+        });
+        registry.engine_failed("gone".into());
+        let first = registry.engine();
+        registry.engine_failed("still gone".into());
+        let second = registry.engine();
+        assert_eq!(second.since, first.since);
+        assert_eq!(second.error.as_deref(), Some("still gone"));
+        assert!(second.version.is_some());
+    }
+}

@@ -1,0 +1,108 @@
+//! Questions: from whoever asks to the companion, with what only the host knows; answered from the last
+//! report where no companion can be asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diogenes_engine::Engine;
+use diogenes_insight::Intent;
+use diogenes_proto::{Answer, Health, HostFacts, Message, Report, Request, Timestamp, Untrusted};
+
+use crate::presence::Presence;
+use crate::registry::Entry;
+use crate::view::AnswerView;
+
+/// How long a companion may think. It needs a millisecond; a person waits.
+const ASK_DEADLINE: Duration = Duration::from_secs(1);
+/// Log lines given along when somebody asks why.
+const LOG_LINES: u32 = 20;
+/// Longest question, in bytes; an agent reads no more of it either.
+pub(crate) const MAX_QUESTION_BYTES: usize = 4096;
+
+/// The relay.
+pub(crate) struct Relay {
+    engine: Arc<dyn Engine>,
+}
+
+impl Relay {
+    /// A relay that reads the containers' logs from `engine`.
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// Answers a question about a container. There is always an answer.
+    pub(crate) async fn ask(&self, entry: &Entry, question: &str) -> AnswerView {
+        let mut facts = entry.facts.to_host_facts();
+        if matches!(diogenes_insight::understand(question), Intent::Why) && !is_healthy(entry) {
+            facts.log_tail = self.log_tail(entry).await;
+        }
+        let (answered_by, answer) = match self.ask_companion(entry, question, &facts).await {
+            Ok(answer) => ("companion", answer),
+            Err(reason) => {
+                facts.without_agent = Some(reason);
+                ("supervisor", answer_alone(entry, question, &facts))
+            }
+        };
+        AnswerView {
+            container: entry.facts.name.clone(),
+            ci_name: entry.ci_name(),
+            answered_by: answered_by.to_owned(),
+            answer,
+        }
+    }
+
+    /// The companion's own answer; or why there is none, in words that go on from "the companion is".
+    async fn ask_companion(
+        &self,
+        entry: &Entry,
+        question: &str,
+        facts: &HostFacts,
+    ) -> Result<Answer, String> {
+        let reason = || entry.presence.reason(&entry.facts, entry.presence_since);
+        let session = entry
+            .session
+            .as_ref()
+            .ok_or_else(|| format!("not there: {}", reason()))?;
+        let request = Request::Ask {
+            question: question.to_owned(),
+            facts: Some(Box::new(facts.clone())),
+        };
+        match session.request(request, ASK_DEADLINE).await {
+            Ok(Message::Answer(answer)) => Ok(*answer),
+            Ok(_) => Err("not answering: it said something else".into()),
+            Err(_) if entry.presence == Presence::Silent => Err(format!("silent: {}", reason())),
+            Err(error) => Err(format!("not answering: {error}")),
+        }
+    }
+
+    /// The last lines the container wrote, secrets redacted; none where they cannot be had, which the log of
+    /// the supervisor tells: the answer is worth having without them.
+    async fn log_tail(&self, entry: &Entry) -> Vec<Untrusted> {
+        match self.engine.log_tail(&entry.facts.id, LOG_LINES).await {
+            Ok(lines) => lines
+                .iter()
+                .map(|line| diogenes_discovery::redact::redact_text(line.as_raw()).into())
+                .collect(),
+            Err(error) => {
+                tracing::debug!("no log lines of {}: {error}", entry.facts.name);
+                Vec::new()
+            }
+        }
+    }
+}
+
+fn is_healthy(entry: &Entry) -> bool {
+    let speaks = matches!(entry.presence, Presence::Present { .. });
+    speaks
+        && entry
+            .report
+            .as_ref()
+            .is_some_and(|report| report.health == Health::Healthy)
+}
+
+/// The answer from the last report, or from the host's facts alone: a report that never was has no time.
+fn answer_alone(entry: &Entry, question: &str, facts: &HostFacts) -> Answer {
+    let nothing = Report::default();
+    let report = entry.report.as_deref().unwrap_or(&nothing);
+    diogenes_insight::answer(question, report, Some(facts), Timestamp::now())
+}

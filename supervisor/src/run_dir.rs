@@ -1,0 +1,168 @@
+//! The run directory: one supervisor's sockets, and the lock that keeps a second one out.
+//!
+//! ```text
+//! RUN_DIR/lock       held (flock) as long as the supervisor lives, whatever becomes of it
+//! RUN_DIR/api.sock   HTTP, mode 0660
+//! RUN_DIR/ci/*.sock  one per container, the companions' own protocol, mode 0660
+//! ```
+
+use std::fs::{File, Permissions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use interprocess::local_socket::tokio::Listener;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _};
+use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::exit::Failure;
+
+/// Where it is unless told otherwise.
+pub(crate) const DEFAULT: &str = "/run/diogenes";
+/// Who may open a socket: its owner and group. The kernel asks for write permission (unix(7)).
+const SOCKET_MODE: u32 = 0o660;
+
+/// The path of the API's socket.
+pub(crate) fn api_socket(run_dir: &Path) -> PathBuf {
+    run_dir.join("api.sock")
+}
+
+/// The directory of the companions' sockets.
+pub(crate) fn ci_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("ci")
+}
+
+/// A run directory that is ours.
+#[derive(Debug)]
+pub(crate) struct RunDir {
+    path: PathBuf,
+    /// The kernel gives the lock back when this is closed, be it by a crash.
+    _lock: File,
+}
+
+impl RunDir {
+    /// Makes the directory where it is not there, and takes it into possession.
+    ///
+    /// # Errors
+    /// Where it cannot be made or written, or another supervisor has it.
+    pub(crate) fn take(path: &Path) -> Result<Self, Failure> {
+        let cannot = |what: &str, error: std::io::Error| {
+            let advice = if error.kind() == std::io::ErrorKind::PermissionDenied {
+                "; run as root, or give a directory of your own with --run-dir"
+            } else {
+                ""
+            };
+            Failure::config(format!("cannot {what} {}: {error}{advice}", path.display()))
+        };
+        std::fs::create_dir_all(ci_dir(path))
+            .map_err(|error| cannot("make the run directory", error))?;
+        let mut lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join("lock"))
+            .map_err(|error| cannot("lock the run directory", error))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut pid = String::new();
+            let _ = lock.read_to_string(&mut pid);
+            let who = pid
+                .trim()
+                .parse::<u32>()
+                .map_or_else(|_| String::new(), |pid| format!(" (pid {pid})"));
+            let path = path.display();
+            return Err(Failure::config(format!(
+                "another supervisor{who} already serves {path}; stop it, or give this one another --run-dir and --listen"
+            )));
+        }
+        let noted = lock
+            .set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", std::process::id()));
+        noted.map_err(|error| cannot("write the lock of the run directory", error))?;
+        remove_stale_sockets(&ci_dir(path));
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Removes what a supervisor that was killed left behind. Nobody else's sockets live here: the lock is ours.
+fn remove_stale_sockets(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "sock")
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Listens on a Unix socket of a run directory that is ours. The socket's file goes when the listener does.
+///
+/// # Errors
+/// Where the path is too long, or the socket cannot be made.
+pub(crate) fn listen(path: &Path) -> std::io::Result<Listener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let name = path.to_fs_name::<GenericFilePath>()?;
+    let listener = ListenerOptions::new()
+        .name(name)
+        .mode(SOCKET_MODE)
+        .create_tokio()?;
+    // The umask took its part of the mode above; what that left is never more than is meant here.
+    std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn belongs_to_one_supervisor_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = RunDir::take(dir.path()).unwrap();
+        let second = RunDir::take(dir.path()).unwrap_err();
+        assert!(
+            second.message.contains(&format!(
+                "another supervisor (pid {}) already serves",
+                std::process::id()
+            )),
+            "{second}"
+        );
+        drop(first);
+        RunDir::take(dir.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_ours_is_removed_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let stale = ci_dir(dir.path()).join("gone.sock");
+        std::fs::create_dir_all(ci_dir(dir.path())).unwrap();
+        // A socket whose owner was killed: the file stays.
+        drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+        drop(std::os::unix::net::UnixListener::bind(api_socket(dir.path())).unwrap());
+        let run_dir = RunDir::take(dir.path()).unwrap();
+        assert!(!stale.exists());
+        let path = api_socket(run_dir.path());
+        let listener = listen(&path).unwrap();
+        assert_eq!(
+            path.metadata().unwrap().permissions().mode() & 0o777,
+            SOCKET_MODE
+        );
+        drop(listener);
+        assert!(!path.exists());
+    }
+}

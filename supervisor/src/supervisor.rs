@@ -1,0 +1,56 @@
+//! The supervisor's facts about itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use diogenes_proto::Timestamp;
+
+use crate::registry::EngineStatus;
+use crate::view::{EngineView, SupervisorView};
+
+/// This supervisor.
+#[derive(Clone, Debug)]
+pub(crate) struct Supervisor {
+    /// When it started.
+    pub(crate) started_at: Timestamp,
+    /// Where its sockets are.
+    pub(crate) run_dir: PathBuf,
+    /// The address of its TCP listener.
+    pub(crate) listen: SocketAddr,
+    /// Where its Engine is.
+    pub(crate) engine: String,
+    /// Why it cannot enter any container; None where it can.
+    pub(crate) attach_error: Option<String>,
+}
+
+impl Supervisor {
+    /// Its version.
+    pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    /// Its facts with those of the Engine.
+    pub(crate) fn view(&self, engine: &EngineStatus) -> SupervisorView {
+        SupervisorView {
+            version: Self::VERSION.to_owned(),
+            pid: std::process::id(),
+            started_at: self.started_at,
+            uptime_s: Timestamp::now().since(self.started_at).as_secs(),
+            run_dir: self.run_dir.display().to_string(),
+            listen: self.listen.to_string(),
+            engine: EngineView {
+                endpoint: self.engine.clone(),
+                reachable: engine.error.is_none(),
+                version: engine
+                    .version
+                    .as_ref()
+                    .map(|version| version.version.clone()),
+                api_version: engine
+                    .version
+                    .as_ref()
+                    .map(|version| version.api_version.clone()),
+                error: engine.error.clone(),
+                since: engine.since,
+            },
+            attach_error: self.attach_error.clone(),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! What the supervisor tells over HTTP and in `--json`: the stable form of its facts.
+//!
+//! Every key is always there, null where nothing is known. Where no companion speaks, health is `unknown`:
+//! what was true when it last spoke is not passed off as true now.
+
+use std::collections::BTreeMap;
+
+use diogenes_engine::{ContainerFacts, ContainerState};
+use diogenes_proto::{
+    Activity, Answer, Finding, Health, PublishedPort, Report, Resources, Service, Severity,
+    Timestamp, Untrusted,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::presence::Presence;
+use crate::registry::Entry;
+
+/// One container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ContainerView {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) ci_name: String,
+    pub(crate) image: String,
+    /// The worst health of its services; `unknown` where no companion speaks.
+    pub(crate) health: Health,
+    /// Since when it has that health.
+    pub(crate) since: Timestamp,
+    /// `attached`, `baked`, `exec`; null where no companion is there.
+    pub(crate) via: Option<String>,
+    /// `present`, `silent` or `absent`.
+    pub(crate) state: String,
+    /// The reason for `state`, in words.
+    pub(crate) reason: String,
+    /// The same in a word or two.
+    pub(crate) companion: String,
+    /// Why it has that health, in the companion's words; null where none speaks.
+    pub(crate) health_reason: Option<Untrusted>,
+    /// Role → service in words.
+    pub(crate) roles: BTreeMap<String, Untrusted>,
+    pub(crate) services: Vec<ServiceView>,
+    pub(crate) resources: ResourcesView,
+    pub(crate) findings: Vec<FindingView>,
+    /// Number of processes; null where unknown.
+    pub(crate) processes: Option<u32>,
+    /// When the companion last reported; null where it has not, in this life of the container.
+    pub(crate) reported_at: Option<Timestamp>,
+    /// Docker's word for the container's state.
+    pub(crate) container_state: String,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) oom_killed: bool,
+    pub(crate) restart_count: u64,
+    /// What the image's own HEALTHCHECK says; null where there is none.
+    pub(crate) docker_health: Option<Health>,
+    pub(crate) published: Vec<PublishedPort>,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ServiceView {
+    pub(crate) name: Untrusted,
+    pub(crate) kind: String,
+    pub(crate) role: Option<String>,
+    pub(crate) version: Option<Untrusted>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) health: Health,
+    pub(crate) activity: Option<Activity>,
+    pub(crate) since: Timestamp,
+    pub(crate) evidence: Vec<Untrusted>,
+}
+
+/// A container's resources; null where unknown, a limit also where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ResourcesView {
+    pub(crate) cpu_percent: Option<f64>,
+    pub(crate) cpu_limit_cores: Option<f64>,
+    pub(crate) cpu_usage_us: Option<u64>,
+    pub(crate) throttled_periods: Option<u64>,
+    pub(crate) throttled_us: Option<u64>,
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) memory_limit_bytes: Option<u64>,
+    pub(crate) memory_percent: Option<f64>,
+    pub(crate) oom_kills: Option<u64>,
+    pub(crate) pids: Option<u64>,
+    pub(crate) pids_limit: Option<u64>,
+    pub(crate) cgroup_version: Option<u8>,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FindingView {
+    pub(crate) code: String,
+    pub(crate) severity: Severity,
+    pub(crate) summary: Untrusted,
+    pub(crate) service: Option<String>,
+    pub(crate) evidence: Vec<Untrusted>,
+    pub(crate) since: Timestamp,
+}
+
+/// How the Engine is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EngineView {
+    pub(crate) endpoint: String,
+    pub(crate) reachable: bool,
+    pub(crate) version: Option<String>,
+    pub(crate) api_version: Option<String>,
+    /// Why it does not answer.
+    pub(crate) error: Option<String>,
+    /// Since when it answers, or does not.
+    pub(crate) since: Timestamp,
+}
+
+/// The supervisor itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SupervisorView {
+    pub(crate) version: String,
+    pub(crate) pid: u32,
+    pub(crate) started_at: Timestamp,
+    pub(crate) uptime_s: u64,
+    pub(crate) run_dir: String,
+    /// Address of its TCP listener.
+    pub(crate) listen: String,
+    pub(crate) engine: EngineView,
+    /// Why no container can be entered; null where they can.
+    pub(crate) attach_error: Option<String>,
+}
+
+/// Everything: what `status --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatusView {
+    pub(crate) containers: Vec<ContainerView>,
+    pub(crate) supervisor: SupervisorView,
+}
+
+/// An answer, and whose it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AnswerView {
+    /// The container's name.
+    pub(crate) container: String,
+    pub(crate) ci_name: String,
+    /// `companion`, or `supervisor` where none could be asked.
+    pub(crate) answered_by: String,
+    #[serde(flatten)]
+    pub(crate) answer: Answer,
+}
+
+impl ContainerView {
+    /// The view of an entry.
+    pub(crate) fn new(entry: &Entry) -> Self {
+        let facts: &ContainerFacts = &entry.facts;
+        let speaks = matches!(entry.presence, Presence::Present { .. });
+        let report = entry.report.as_deref().filter(|_| facts.state.is_up());
+        let spoken = report.filter(|_| speaks);
+        let (health, since) = spoken.map_or((Health::Unknown, entry.presence_since), |report| {
+            (report.health, report.since)
+        });
+        let findings = entry
+            .findings
+            .iter()
+            .chain(spoken.iter().flat_map(|report| &report.findings));
+        let service = |service: &Service| ServiceView::new(service, speaks);
+        Self {
+            name: facts.name.clone(),
+            id: facts.id.clone(),
+            ci_name: entry.ci_name(),
+            image: facts.image.clone(),
+            health,
+            since,
+            via: entry.presence.via().map(str::to_owned),
+            state: entry.presence.state().to_owned(),
+            reason: entry.presence.reason(facts, entry.presence_since),
+            companion: entry.presence.short(facts),
+            health_reason: spoken.map(|report| report.reason.clone()),
+            roles: report
+                .map(|report| report.roles.clone())
+                .unwrap_or_default(),
+            services: report
+                .map(|report| report.services.iter().map(service).collect())
+                .unwrap_or_default(),
+            resources: ResourcesView::new(spoken, facts),
+            findings: findings.map(FindingView::from).collect(),
+            processes: spoken.map(|report| report.processes),
+            reported_at: entry.report.as_ref().map(|report| report.at),
+            container_state: facts.state.as_str().to_owned(),
+            started_at: facts.started_at,
+            finished_at: facts.finished_at,
+            exit_code: facts.exit_code,
+            oom_killed: facts.oom_killed,
+            restart_count: facts.restart_count,
+            docker_health: facts.docker_health,
+            published: facts.published.clone(),
+        }
+    }
+
+    /// How long it has run; None where it does not.
+    pub(crate) fn uptime(&self, now: Timestamp) -> Option<std::time::Duration> {
+        let runs = ContainerState::from_word(&self.container_state).has_processes();
+        self.started_at
+            .filter(|_| runs)
+            .map(|start| now.since(start))
+    }
+}
+
+impl ServiceView {
+    fn new(service: &Service, speaks: bool) -> Self {
+        Self {
+            name: service.name.clone(),
+            kind: service.kind.clone(),
+            role: service.role.clone(),
+            version: service.version.clone(),
+            ports: service.ports.clone(),
+            health: if speaks {
+                service.health
+            } else {
+                Health::Unknown
+            },
+            activity: service.activity.filter(|_| speaks),
+            since: service.since,
+            evidence: service.evidence.clone(),
+        }
+    }
+}
+
+impl ResourcesView {
+    fn new(report: Option<&Report>, facts: &ContainerFacts) -> Self {
+        let resources: Resources = report
+            .map(|report| report.resources.clone())
+            .unwrap_or_default();
+        // The Engine knows the limit even where no companion speaks.
+        let resources = Resources {
+            memory_limit_bytes: resources.memory_limit_bytes.or(facts.memory_limit_bytes),
+            ..resources
+        };
+        Self {
+            cpu_percent: resources.cpu_percent,
+            cpu_limit_cores: resources.cpu_limit_cores,
+            cpu_usage_us: resources.cpu_usage_us,
+            throttled_periods: resources.throttled_periods,
+            throttled_us: resources.throttled_us,
+            memory_bytes: resources.memory_bytes,
+            memory_limit_bytes: resources.memory_limit_bytes,
+            memory_percent: resources.memory_percent(),
+            oom_kills: resources.oom_kills,
+            pids: resources.pids,
+            pids_limit: resources.pids_limit,
+            cgroup_version: resources.cgroup_version,
+        }
+    }
+}
+
+impl From<&Finding> for FindingView {
+    fn from(finding: &Finding) -> Self {
+        let Finding {
+            code,
+            severity,
+            summary,
+            service,
+            evidence,
+            since,
+        } = finding.clone();
+        Self {
+            code,
+            severity,
+            summary,
+            service,
+            evidence,
+            since,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::registry::Registry;
+
+    fn entry(presence: Presence) -> Arc<Entry> {
+        let registry = Registry::default();
+        registry.set_facts(ContainerFacts {
+            id: "c1".into(),
+            name: "shop".into(),
+            state: ContainerState::Running,
+            ..ContainerFacts::default()
+        });
+        let service = Service {
+            key: "redis".into(),
+            name: "Redis".into(),
+            kind: "redis".into(),
+            role: None,
+            version: None,
+            ports: vec![6379],
+            listeners: Vec::new(),
+            pids: vec![1],
+            health: Health::Healthy,
+            activity: None,
+            since: Timestamp::default(),
+            evidence: Vec::new(),
+        };
+        let report = Report {
+            health: Health::Healthy,
+            services: vec![service],
+            ..Report::default()
+        };
+        registry.set_report("c1", report);
+        registry.set_presence("c1", presence);
+        registry.get("c1").unwrap()
+    }
+
+    #[test]
+    fn every_key_is_always_there() {
+        let view = serde_json::to_value(ContainerView::new(&entry(Presence::Silent))).unwrap();
+        let keys = [
+            "name",
+            "id",
+            "ci_name",
+            "image",
+            "health",
+            "since",
+            "via",
+            "state",
+            "reason",
+            "roles",
+            "services",
+            "resources",
+            "findings",
+        ];
+        for key in keys {
+            assert!(view.get(key).is_some(), "{key}");
+        }
+        for key in [
+            "name", "kind", "role", "version", "ports", "health", "activity", "since", "evidence",
+        ] {
+            assert!(view["services"][0].get(key).is_some(), "{key}");
+        }
+        assert!(
+            view["resources"]
+                .as_object()
+                .unwrap()
+                .contains_key("memory_limit_bytes")
+        );
+    }
+
+    #[test]
+    fn old_news_is_not_passed_off_as_health() {
+        let present = ContainerView::new(&entry(Presence::Present {
+            build: "diogenes-agent 0.1.0".into(),
+        }));
+        assert_eq!(
+            (present.health, present.services[0].health),
+            (Health::Healthy, Health::Healthy)
+        );
+        let silent = ContainerView::new(&entry(Presence::Silent));
+        assert_eq!(
+            (silent.health, silent.services[0].health),
+            (Health::Unknown, Health::Unknown)
+        );
+        assert_eq!(silent.via.as_deref(), Some("attached"));
+    }
+}

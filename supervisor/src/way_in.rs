@@ -1,0 +1,78 @@
+//! A way to bring a companion into a container, as the attendant sees it. Tests bring in companions of their own.
+
+use diogenes_engine::ContainerFacts;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::net::UnixStream;
+
+use diogenes_linux::pidfd::PidFd;
+
+use crate::attacher::{AttachError, Attacher, Target};
+
+/// A companion that has just come in.
+pub(crate) struct Companion {
+    /// Its session, before the hello.
+    pub(crate) session: UnixStream,
+    /// Its process.
+    pub(crate) agent: Box<dyn Process>,
+    /// The container's init.
+    pub(crate) init: Box<dyn Process>,
+}
+
+/// A process that cannot be mistaken for another.
+pub(crate) trait Process: Send + Sync {
+    /// Returns when it has ended.
+    fn exited(&self) -> BoxFuture<'_, ()>;
+    /// Ends it at once.
+    fn kill(&self);
+}
+
+impl Process for PidFd {
+    fn exited(&self) -> BoxFuture<'_, ()> {
+        PidFd::exited(self).boxed()
+    }
+
+    fn kill(&self) {
+        PidFd::kill(self);
+    }
+}
+
+/// A way in.
+pub(crate) trait WayIn: Send + Sync + 'static {
+    /// Brings a companion in.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    fn enter(&self, target: Target) -> BoxFuture<'_, Result<Companion, AttachError>>;
+}
+
+impl WayIn for Attacher {
+    fn enter(&self, target: Target) -> BoxFuture<'_, Result<Companion, AttachError>> {
+        async move {
+            let attached = self.attach(&target).await?;
+            Ok(Companion {
+                session: attached.session,
+                agent: Box::new(attached.agent),
+                init: Box::new(attached.init),
+            })
+        }
+        .boxed()
+    }
+}
+
+/// What stands in where no way in could be opened: every attempt says why.
+pub(crate) struct NoWayIn(pub(crate) String);
+
+impl WayIn for NoWayIn {
+    fn enter(&self, _: Target) -> BoxFuture<'_, Result<Companion, AttachError>> {
+        std::future::ready(Err(AttachError::NotPermitted(self.0.clone()))).boxed()
+    }
+}
+
+/// Whether label and configuration allow a companion.
+pub(crate) fn is_allowed(facts: &ContainerFacts) -> bool {
+    facts
+        .labels
+        .get(crate::presence::ATTACH_LABEL)
+        .is_none_or(|value| value != "false")
+}
