@@ -33,8 +33,14 @@ pub(crate) fn ask(socket: &Path, question: &str) -> ExitCode {
     let stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
         Err(error) => {
-            eprintln!("diogenes-agent: no agent answers at {}: {error}", socket.display());
-            eprintln!("Start one with: diogenes-agent serve --socket {}", socket.display());
+            eprintln!(
+                "diogenes-agent: no agent answers at {}: {error}",
+                socket.display()
+            );
+            eprintln!(
+                "Start one with: diogenes-agent serve --socket {}",
+                socket.display()
+            );
             return ExitCode::from(UNAVAILABLE);
         }
     };
@@ -58,19 +64,32 @@ pub(crate) fn print(text: &str) -> ExitCode {
 fn converse(mut stream: &UnixStream, question: &str) -> Result<String, String> {
     const ID: u64 = 1;
     let broken = |error: std::io::Error| format!("the agent does not answer: {error}");
-    let strange = |error: &dyn std::fmt::Display| format!("the agent answers in a way this version does not understand: {error}");
+    let strange = |error: &dyn std::fmt::Display| {
+        format!("the agent answers in a way this version does not understand: {error}")
+    };
     stream.set_read_timeout(Some(DEADLINE)).map_err(broken)?;
     stream.set_write_timeout(Some(DEADLINE)).map_err(broken)?;
-    let hello = serde_json::to_string(&Hello::new(crate::build())).map_err(|error| strange(&error))?;
-    let request = Request::Ask { question: question.to_owned(), facts: None };
+    let hello =
+        serde_json::to_string(&Hello::new(crate::build())).map_err(|error| strange(&error))?;
+    let request = Request::Ask {
+        question: question.to_owned(),
+        facts: None,
+    };
     let request = line::encode(Some(ID), &request).map_err(|error| error.to_string())?;
-    stream.write_all(format!("{hello}\n{request}\n").as_bytes()).map_err(broken)?;
+    stream
+        .write_all(format!("{hello}\n{request}\n").as_bytes())
+        .map_err(broken)?;
 
     let mut reader = BufReader::new(stream);
     let mut next = || -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         let limit = MAX_LINE_BYTES as u64 + 1;
-        match reader.by_ref().take(limit).read_until(b'\n', &mut bytes).map_err(broken)? {
+        match reader
+            .by_ref()
+            .take(limit)
+            .read_until(b'\n', &mut bytes)
+            .map_err(broken)?
+        {
             0 => Err("the agent closed the conversation".to_owned()),
             _ => Ok(bytes),
         }

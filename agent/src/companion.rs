@@ -7,7 +7,7 @@
 //! asks  ──┘                     └─ outcomes of probes
 //! ```
 //!
-//! Nothing is scanned when nobody looks and nothing changes: every second a request to the kernel of a few
+//! Nothing is scanned when nobody looks and nothing changes: every 1.5 s a request to the kernel of a few
 //! microseconds tells whether a listener came or went, pidfds tell deaths, and a whole scan follows on change, and
 //! otherwise at an interval that stretches while the container is calm.
 
@@ -18,7 +18,10 @@ use diogenes_discovery::{Scanner, Scope};
 use diogenes_insight::{Assessor, Due};
 use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
-use diogenes_proto::{ErrorCode, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request, Snapshot, Timestamp, WireError};
+use diogenes_proto::{
+    ErrorCode, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request, Snapshot, Timestamp,
+    WireError,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -26,10 +29,12 @@ use tokio::time::{Instant, sleep_until};
 use crate::watch::Watch;
 
 /// How often the kernel is asked whether the listening sockets are still the same.
-const LISTENERS_INTERVAL: Duration = Duration::from_secs(1);
+const LISTENERS_INTERVAL: Duration = Duration::from_millis(1500);
 /// The time between whole scans: right after a change, and at most.
 const SCAN_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(30);
+/// The interval from which on a container counts as calm.
+const CALM_SCAN_INTERVAL: Duration = Duration::from_secs(8);
 /// A report is sent this often even where nothing changes.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 /// A service that is well accepts a connection within this time.
@@ -60,7 +65,9 @@ impl Companion {
     pub(crate) async fn ask(&self, request: Request) -> Message {
         let (sender, reply) = oneshot::channel();
         match self.requests.try_send((request, sender)) {
-            Ok(()) => reply.await.unwrap_or_else(|_| error(ErrorCode::Internal, "the companion is ending")),
+            Ok(()) => reply
+                .await
+                .unwrap_or_else(|_| error(ErrorCode::Internal, "the companion is ending")),
             Err(_) => error(ErrorCode::Busy, "too many requests are waiting; ask again"),
         }
     }
@@ -127,9 +134,18 @@ impl Task {
 
     /// When there is something to do that no event will tell.
     fn next_deadline(&self) -> Instant {
-        let probe = self.assessor.next(Timestamp::now()).map(|at| Instant::now() + at.since(Timestamp::now()));
-        [self.next_listeners, self.next_scan, self.published_at + REPORT_INTERVAL].into_iter().chain(probe).min()
-            .unwrap_or(self.next_scan)
+        self.next_listeners
+            .min(self.next_scan)
+            .min(self.next_conclusion(Instant::now()))
+    }
+
+    /// When a probe is due, time alone changes the judgement, or a report is overdue.
+    fn next_conclusion(&self, now: Instant) -> Instant {
+        let clock = Timestamp::now();
+        let overdue = self.published_at + REPORT_INTERVAL;
+        self.assessor
+            .next(clock)
+            .map_or(overdue, |next| overdue.min(now + next.since(clock)))
     }
 
     fn tick(&mut self) {
@@ -144,7 +160,7 @@ impl Task {
         }
         if now >= self.next_scan {
             self.look();
-        } else {
+        } else if now >= self.next_conclusion(now) {
             self.conclude();
         }
     }
@@ -171,21 +187,46 @@ impl Task {
         self.seen.swap(0, 1);
         self.seen[0] = Some(Seen { snapshot, hash });
         let changed = self.conclude();
-        self.scan_interval = if changed { SCAN_INTERVAL } else { (self.scan_interval * 2).min(MAX_SCAN_INTERVAL) };
+        self.scan_interval = if changed {
+            SCAN_INTERVAL
+        } else {
+            (self.scan_interval * 2).min(MAX_SCAN_INTERVAL)
+        };
         self.next_scan = Instant::now() + self.scan_interval;
+        if self.scan_interval >= CALM_SCAN_INTERVAL {
+            // Nothing will call for most of the code for a while: it need not stay mapped.
+            diogenes_linux::memory::release_program_code();
+        }
         self.watch.only(self.assessor.main_pids());
     }
 
     /// Starts the probes that are due, and publishes the report where it says something new or is overdue. Returns
     /// whether it says something new.
     fn conclude(&mut self) -> bool {
-        for Due { key, spec, wants_version } in self.assessor.due(Timestamp::now()) {
-            let curiosity = if wants_version { Curiosity::HealthAndVersion } else { Curiosity::Health };
-            self.probes.spawn(async move { (key, spec.kind, probe(&spec, curiosity).await) });
+        for Due {
+            key,
+            spec,
+            wants_version,
+        } in self.assessor.due(Timestamp::now())
+        {
+            let curiosity = if wants_version {
+                Curiosity::HealthAndVersion
+            } else {
+                Curiosity::Health
+            };
+            self.probes
+                .spawn(async move { (key, spec.kind, probe(&spec, curiosity).await) });
         }
-        let hash = self.seen[0].as_ref().map(|seen| seen.hash.clone()).unwrap_or_default();
+        let hash = self.seen[0]
+            .as_ref()
+            .map(|seen| seen.hash.clone())
+            .unwrap_or_default();
         self.report = Arc::new(self.assessor.report(Timestamp::now(), hash));
-        let changed = self.publish.borrow().as_ref().is_none_or(|old| says_more(&self.report, old));
+        let changed = self
+            .publish
+            .borrow()
+            .as_ref()
+            .is_none_or(|old| says_more(&self.report, old));
         if changed || self.published_at.elapsed() >= REPORT_INTERVAL {
             self.published_at = Instant::now();
             self.publish.send_replace(Some(Arc::clone(&self.report)));
@@ -200,7 +241,9 @@ impl Task {
                 self.look();
                 Message::Report(Box::new((*self.report).clone()))
             }
-            Request::Services {} => Message::Services { services: self.report.services.clone() },
+            Request::Services {} => Message::Services {
+                services: self.report.services.clone(),
+            },
             Request::Health {} => Message::Health {
                 health: self.report.health,
                 since: self.report.since,
@@ -208,7 +251,9 @@ impl Task {
             },
             Request::Ask { question, facts } => {
                 let now = Timestamp::now();
-                let answer = diogenes_insight::answer(&question, &self.report, facts.as_deref(), now).fitted();
+                let answer =
+                    diogenes_insight::answer(&question, &self.report, facts.as_deref(), now)
+                        .fitted();
                 Message::Answer(Box::new(answer))
             }
             Request::Snapshot { hash, offset } => self.page(hash, offset),
@@ -220,7 +265,10 @@ impl Task {
                     });
                     return;
                 }
-                None => error(ErrorCode::NotFound, "there is no service with this key that can be probed; ask for services"),
+                None => error(
+                    ErrorCode::NotFound,
+                    "there is no service with this key that can be probed; ask for services",
+                ),
             },
         };
         let _ = reply.send(message);
@@ -231,18 +279,31 @@ impl Task {
             self.look();
         }
         let wanted = |seen: &&Seen| hash.as_ref().is_none_or(|hash| *hash == seen.hash);
-        let page = self.seen.iter().flatten().find(wanted).and_then(|seen| {
-            SnapshotPage::cut(&seen.hash, &seen.snapshot, offset)
-        });
+        let page = self
+            .seen
+            .iter()
+            .flatten()
+            .find(wanted)
+            .and_then(|seen| SnapshotPage::cut(&seen.hash, &seen.snapshot, offset));
         match page {
             Some(page) => Message::Snapshot(Box::new(page)),
-            None => error(ErrorCode::NotFound, "there is no such snapshot or page any more; ask without a hash for a new one"),
+            None => error(
+                ErrorCode::NotFound,
+                "there is no such snapshot or page any more; ask without a hash for a new one",
+            ),
         }
     }
 }
 
 async fn probe(spec: &ProbeSpec, curiosity: Curiosity) -> ProbeOutcome {
-    diogenes_probes::run(spec, Limits { curiosity, ..Limits::default() }).await
+    diogenes_probes::run(
+        spec,
+        Limits {
+            curiosity,
+            ..Limits::default()
+        },
+    )
+    .await
 }
 
 fn error(code: ErrorCode, message: &str) -> Message {
@@ -254,8 +315,25 @@ fn says_more(new: &Report, old: &Report) -> bool {
     new.health != old.health
         || new.services.len() != old.services.len()
         || new.services.iter().zip(&old.services).any(|(new, old)| {
-            (&new.key, new.health, new.activity, &new.version, &new.ports, &new.pids)
-                != (&old.key, old.health, old.activity, &old.version, &old.ports, &old.pids)
+            (
+                &new.key,
+                new.health,
+                new.activity,
+                &new.version,
+                &new.ports,
+                &new.pids,
+            ) != (
+                &old.key,
+                old.health,
+                old.activity,
+                &old.version,
+                &old.ports,
+                &old.pids,
+            )
         })
-        || !new.findings.iter().map(|finding| &finding.code).eq(old.findings.iter().map(|finding| &finding.code))
+        || !new
+            .findings
+            .iter()
+            .map(|finding| &finding.code)
+            .eq(old.findings.iter().map(|finding| &finding.code))
 }

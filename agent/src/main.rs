@@ -86,7 +86,9 @@ fn parse() -> Result<Task, lexopt::Error> {
         (Some(command @ ("attached" | "serve" | "status")), rest) => {
             Err(format!("{command} takes no arguments, but here is \"{rest}\"").into())
         }
-        (command, _) => Err(format!("there is no command \"{}\"", command.unwrap_or_default()).into()),
+        (command, _) => {
+            Err(format!("there is no command \"{}\"", command.unwrap_or_default()).into())
+        }
     }
 }
 

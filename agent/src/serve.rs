@@ -23,7 +23,9 @@ const MAX_CLIENTS: usize = 16;
 pub(crate) fn attached(init_pid: u32) -> ExitCode {
     confine::name_process();
     let Ok(stream) = take_session() else {
-        eprintln!("diogenes-agent: \"attached\" is how the supervisor starts it; by hand, use: diogenes-agent serve");
+        eprintln!(
+            "diogenes-agent: \"attached\" is how the supervisor starts it; by hand, use: diogenes-agent serve"
+        );
         return ExitCode::from(2);
     };
     if confine::install_filter().is_err() {
@@ -34,7 +36,11 @@ pub(crate) fn attached(init_pid: u32) -> ExitCode {
         let stream = UnixStream::from_std(stream)?;
         // The namespaces may be shared, now or later, and the Engine may have sockets in them: only what belongs to
         // the container's own processes is told.
-        let companion = Companion::start(Scope { init_pid, shared_pids: true, shared_net: true });
+        let companion = Companion::start(Scope {
+            init_pid,
+            shared_pids: true,
+            shared_net: true,
+        });
         // In a pid namespace of its own the container's end ends this process anyway; in a shared one nothing else tells.
         let init = PidFd::open(init_pid)?;
         tokio::select! {
@@ -54,11 +60,17 @@ pub(crate) fn unaided(path: &Path) -> ExitCode {
     run(async move {
         let listener = listen(path)?;
         eprintln!("diogenes-agent: answering on {}", path.display());
-        let companion = Companion::start(Scope { init_pid: 1, shared_pids: false, shared_net: false });
+        let companion = Companion::start(Scope {
+            init_pid: 1,
+            shared_pids: false,
+            shared_net: false,
+        });
         let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
         loop {
             // Waiting for a free place before accepting leaves what is too much in the socket's own queue.
-            let Ok(place) = Arc::clone(&clients).acquire_owned().await else { return Ok(()) };
+            let Ok(place) = Arc::clone(&clients).acquire_owned().await else {
+                return Ok(());
+            };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let companion = companion.clone();
@@ -75,12 +87,15 @@ pub(crate) fn unaided(path: &Path) -> ExitCode {
 }
 
 fn run(body: impl Future<Output = std::io::Result<()>>) -> ExitCode {
-    let result = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
-        let result = runtime.block_on(body);
-        // A thread that hangs in a file of the container must not keep this process alive.
-        runtime.shutdown_background();
-        result
-    });
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| {
+            let result = runtime.block_on(body);
+            // A thread that hangs in a file of the container must not keep this process alive.
+            runtime.shutdown_background();
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -93,18 +108,25 @@ fn run(body: impl Future<Output = std::io::Result<()>>) -> ExitCode {
 /// Binds the socket for its owner alone, in place of one that a dead agent has left.
 fn listen(path: &Path) -> std::io::Result<UnixListener> {
     let explain = |error: std::io::Error, what: &str| {
-        let message = format!("cannot {what} {}: {error}; choose another place with --socket", path.display());
+        let message = format!(
+            "cannot {what} {}: {error}; choose another place with --socket",
+            path.display()
+        );
         std::io::Error::new(error.kind(), message)
     };
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|error| explain(error, "make the directory of"))?;
+        std::fs::create_dir_all(directory)
+            .map_err(|error| explain(error, "make the directory of"))?;
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        let taken = std::io::Error::new(std::io::ErrorKind::AddrInUse, "another agent answers there");
+        let taken =
+            std::io::Error::new(std::io::ErrorKind::AddrInUse, "another agent answers there");
         return Err(explain(taken, "listen on"));
     }
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(explain(error, "replace")),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(explain(error, "replace"));
+        }
         _ => {}
     }
     // The mode belongs to the socket from its first moment: nobody else can connect in between.

@@ -22,7 +22,11 @@ type Lines = Framed<UnixStream, AnyDelimiterCodec>;
 
 /// Talks to one peer until either side ends it.
 pub(crate) async fn run(stream: UnixStream, companion: Companion) {
-    let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), line::MAX_LINE_BYTES);
+    let codec = AnyDelimiterCodec::new_with_max_length(
+        b"\n".to_vec(),
+        b"\n".to_vec(),
+        line::MAX_LINE_BYTES,
+    );
     let mut lines = Framed::new(stream, codec);
     // Whoever has gone, has gone; there is nobody to tell.
     let _ = converse(&mut lines, companion).await;
@@ -32,7 +36,9 @@ pub(crate) async fn run(stream: UnixStream, companion: Companion) {
 async fn converse(lines: &mut Lines, mut companion: Companion) -> Option<()> {
     let hello = serde_json::to_string(&Hello::new(crate::build())).ok()?;
     send(lines, hello).await?;
-    let first = tokio::time::timeout(HELLO_DEADLINE, lines.next()).await.ok()??;
+    let first = tokio::time::timeout(HELLO_DEADLINE, lines.next())
+        .await
+        .ok()??;
     let greeted = first
         .map_err(describe)
         .and_then(|first| line::decode_hello(&first))
@@ -75,11 +81,15 @@ async fn converse(lines: &mut Lines, mut companion: Companion) -> Option<()> {
 
 /// A message as a line; where it does not fit, the error that says so.
 fn encode(id: Option<u64>, message: &Message) -> String {
-    line::encode(id, message).unwrap_or_else(|error| line::encode(id, &Message::Error(error)).unwrap_or_default())
+    line::encode(id, message)
+        .unwrap_or_else(|error| line::encode(id, &Message::Error(error)).unwrap_or_default())
 }
 
 async fn send(lines: &mut Lines, text: String) -> Option<()> {
-    tokio::time::timeout(WRITE_DEADLINE, lines.send(text)).await.ok()?.ok()
+    tokio::time::timeout(WRITE_DEADLINE, lines.send(text))
+        .await
+        .ok()?
+        .ok()
 }
 
 /// Says why the conversation ends, and ends it.
@@ -94,7 +104,8 @@ fn describe(error: AnyDelimiterCodecError) -> WireError {
             let message = format!("a line may have {} bytes", line::MAX_LINE_BYTES);
             WireError::new(ErrorCode::LineTooLong, message)
         }
-        AnyDelimiterCodecError::Io(error) => WireError::new(ErrorCode::Internal, format!("cannot read: {error}")),
+        AnyDelimiterCodecError::Io(error) => {
+            WireError::new(ErrorCode::Internal, format!("cannot read: {error}"))
+        }
     }
 }
-

@@ -1,9 +1,7 @@
 //! Noticing the death of processes at once, without looking for it: one pidfd each (pidfd_open(2)).
 
-use std::collections::HashMap;
-
 use diogenes_linux::pidfd::PidFd;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// How many processes are watched at most; beyond that a death shows at the next scan.
 const MAX_WATCHED: usize = 128;
@@ -12,7 +10,8 @@ const MAX_WATCHED: usize = 128;
 #[derive(Default)]
 pub(crate) struct Watch {
     tasks: JoinSet<u32>,
-    watched: HashMap<u32, tokio::task::AbortHandle>,
+    /// By pid; few enough to be looked through.
+    watched: Vec<(u32, AbortHandle)>,
 }
 
 impl Watch {
@@ -23,10 +22,13 @@ impl Watch {
             if self.watched.len() == MAX_WATCHED {
                 break;
             }
-            let handle = before.remove(&pid).or_else(|| self.begin(pid));
+            let known = before.iter().position(|(known, _)| *known == pid);
+            let handle = known
+                .map(|at| before.swap_remove(at).1)
+                .or_else(|| self.begin(pid));
             self.watched.extend(handle.map(|handle| (pid, handle)));
         }
-        before.into_values().for_each(|handle| handle.abort());
+        before.into_iter().for_each(|(_, handle)| handle.abort());
     }
 
     /// Waits for the next death among them; for ever where there are none.
@@ -34,7 +36,7 @@ impl Watch {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok(pid)) => {
-                    self.watched.remove(&pid);
+                    self.watched.retain(|(watched, _)| *watched != pid);
                     return pid;
                 }
                 // One that is no longer watched.
@@ -45,7 +47,7 @@ impl Watch {
     }
 
     /// None where the process is gone already or no descriptor is left: the next scan sees to it.
-    fn begin(&mut self, pid: u32) -> Option<tokio::task::AbortHandle> {
+    fn begin(&mut self, pid: u32) -> Option<AbortHandle> {
         let process = PidFd::open(pid).ok()?;
         Some(self.tasks.spawn(async move {
             process.exited().await;

@@ -149,12 +149,13 @@ struct Envelope {
 
 /// The first of the two steps; what is wrong, in words.
 fn envelope(line: &[u8]) -> Result<Envelope, String> {
-    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    std::str::from_utf8(line).map_err(|error| error.to_string())?;
     // A derived decoder would take an array for a struct as well.
     if !is_object(line) {
         return Err("it does not begin with \"{\"".to_owned());
     }
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    // From bytes, as everything else: a second decoder, for texts, would be 5 KB more in the agent.
+    serde_json::from_slice(line).map_err(|error| error.to_string())
 }
 
 /// The id of a line that has no readable `type`, or is not UTF-8 throughout.

@@ -90,7 +90,10 @@ impl Attacher {
         let program = Program::load(&path, run_dir)
             .context("no agent to bring into containers; `make build` makes one beside diogenes, or name it with --agent")?;
         if !program.is_in_memory() {
-            tracing::warn!("this system forbids executable memory files (vm.memfd_noexec=2): the agent runs from an unnamed file in {}", run_dir.display());
+            tracing::warn!(
+                "this system forbids executable memory files (vm.memfd_noexec=2): the agent runs from an unnamed file in {}",
+                run_dir.display()
+            );
         }
         let process = Process::start(&program)?;
         Ok(Self {
@@ -105,7 +108,9 @@ impl Attacher {
     /// # Errors
     /// See [`AttachError`].
     pub async fn attach(&self, target: &Target) -> Result<Attached, AttachError> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| AttachError::Failed(format!("{what}: {error}"));
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            AttachError::Failed(format!("{what}: {error}"))
+        };
         let init = open_init(target)?;
         let reply = self.request(pid_inside(target)?, init.as_fd()).await?;
         match reply.result {
@@ -115,8 +120,13 @@ impl Attacher {
                     .set_nonblocking(true)
                     .and_then(|()| UnixStream::from_std(session))
                     .map_err(|error| failed("cannot use the session's socket", &error))?;
-                let agent = PidFd::new(attached.agent).map_err(|error| failed("cannot watch the agent", &error))?;
-                Ok(Attached { session, agent, init })
+                let agent = PidFd::new(attached.agent)
+                    .map_err(|error| failed("cannot watch the agent", &error))?;
+                Ok(Attached {
+                    session,
+                    agent,
+                    init,
+                })
             }
             Err((Refusal::Gone, _)) => Err(AttachError::Gone),
             Err((Refusal::NotPermitted, why)) => Err(AttachError::NotPermitted(format!(
@@ -135,24 +145,35 @@ impl Attacher {
             // An attacher that was killed is noticed here, by whoever asks first.
             if process.has_ended() {
                 tracing::warn!("the attacher has ended; starting another");
-                *process = Process::start(&self.program).map_err(|error| AttachError::Failed(format!("{error:#}")))?;
+                *process = Process::start(&self.program)
+                    .map_err(|error| AttachError::Failed(format!("{error:#}")))?;
             }
             process.expect(id, sender);
             let sent = process.link.request(id, init_pid, init);
-            sent.map_err(|errno| AttachError::Failed(format!("the attacher cannot be asked: {errno}")))?;
+            sent.map_err(|errno| {
+                AttachError::Failed(format!("the attacher cannot be asked: {errno}"))
+            })?;
         }
         match tokio::time::timeout(REPLY_DEADLINE, receiver).await {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_)) => Err(AttachError::Failed("the attacher died during the launch".into())),
-            Err(_) => Err(AttachError::Failed(format!("the attacher was silent for {} s", REPLY_DEADLINE.as_secs()))),
+            Ok(Err(_)) => Err(AttachError::Failed(
+                "the attacher died during the launch".into(),
+            )),
+            Err(_) => Err(AttachError::Failed(format!(
+                "the attacher was silent for {} s",
+                REPLY_DEADLINE.as_secs()
+            ))),
         }
     }
 }
 
 impl Process {
     fn start(program: &Program) -> anyhow::Result<Self> {
-        let (command, link) = attacher::command(program, SUBCOMMAND).context("cannot make the attacher's socket")?;
-        let child = tokio::process::Command::from(command).spawn().context("cannot start the attacher process")?;
+        let (command, link) =
+            attacher::command(program, SUBCOMMAND).context("cannot make the attacher's socket")?;
+        let child = tokio::process::Command::from(command)
+            .spawn()
+            .context("cannot start the attacher process")?;
         let (link, pending) = (Arc::new(link), Pending::default());
         let (reading, waiting) = (Arc::clone(&link), Arc::clone(&pending));
         std::thread::Builder::new()
@@ -167,7 +188,11 @@ impl Process {
                 lock(&waiting).clear();
             })
             .context("cannot start a thread for the attacher's replies")?;
-        Ok(Self { link, pending, _child: child })
+        Ok(Self {
+            link,
+            pending,
+            _child: child,
+        })
     }
 
     /// Whether nothing can be sent to it any more.
@@ -196,7 +221,8 @@ pub fn run() -> std::process::ExitCode {
 }
 
 fn beside_this_executable() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot tell where this executable is; name the agent with --agent")?;
+    let own = std::env::current_exe()
+        .context("cannot tell where this executable is; name the agent with --agent")?;
     Ok(own.with_file_name(AGENT_NAME))
 }
 
@@ -221,14 +247,26 @@ fn open_init(target: &Target) -> Result<PidFd, AttachError> {
 fn pid_inside(target: &Target) -> Result<u32, AttachError> {
     let status = read_proc(target, "status")?;
     let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    let innermost = pids.and_then(|pids| pids.split_whitespace().last()).and_then(|pid| pid.parse().ok());
-    innermost.ok_or_else(|| AttachError::Failed(format!("/proc/{}/status has no NSpid: Linux 4.1 or later is needed", target.init_pid)))
+    let innermost = pids
+        .and_then(|pids| pids.split_whitespace().last())
+        .and_then(|pid| pid.parse().ok());
+    innermost.ok_or_else(|| {
+        AttachError::Failed(format!(
+            "/proc/{}/status has no NSpid: Linux 4.1 or later is needed",
+            target.init_pid
+        ))
+    })
 }
 
 fn read_proc(target: &Target, file: &str) -> Result<String, AttachError> {
-    std::fs::read_to_string(format!("/proc/{}/{file}", target.init_pid)).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => AttachError::Gone,
-        _ if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => AttachError::Gone,
-        _ => AttachError::Failed(format!("cannot read /proc/{}/{file}: {error}", target.init_pid)),
-    })
+    std::fs::read_to_string(format!("/proc/{}/{file}", target.init_pid)).map_err(
+        |error| match error.kind() {
+            io::ErrorKind::NotFound => AttachError::Gone,
+            _ if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => AttachError::Gone,
+            _ => AttachError::Failed(format!(
+                "cannot read /proc/{}/{file}: {error}",
+                target.init_pid
+            )),
+        },
+    )
 }

@@ -41,17 +41,32 @@ fn attach() {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         ours.push(timed(|| {
-            link.request(round as u64, 1, init.as_fd()).expect("a request");
-            let attached = link.receive().expect("a reply").expect("a living attacher").result.expect("an agent");
+            link.request(round as u64, 1, init.as_fd())
+                .expect("a request");
+            let attached = link
+                .receive()
+                .expect("a reply")
+                .expect("a living attacher")
+                .result
+                .expect("an agent");
             let mut hello = [0; 256];
-            let bytes = UnixStream::from(attached.session).read(&mut hello).expect("a hello");
+            let bytes = UnixStream::from(attached.session)
+                .read(&mut hello)
+                .expect("a hello");
             assert!(hello[..bytes].starts_with(b"{\"type\":\"hello\""));
         }));
-        theirs.push(timed(|| assert!(container.exec(&["true"]).status.success())));
+        theirs.push(timed(|| {
+            assert!(container.exec(&["true"]).status.success())
+        }));
     }
     drop(link);
     child.wait().expect("its end");
-    compare("attach, up to the first line", &mut ours, "docker exec true", &mut theirs);
+    compare(
+        "attach, up to the first line",
+        &mut ours,
+        "docker exec true",
+        &mut theirs,
+    );
 }
 
 /// Questions to a companion through the supervisor, on both of its sockets, beside asking Redis itself by exec.
@@ -60,35 +75,65 @@ fn questions() {
     let container = Container::of(demo_image("redis")).run();
     let supervisor = Supervisor::start();
     health(&supervisor, &container, "healthy");
-    let mut peer = Peer::connect(&supervisor.run_dir().join(format!("ci/{}.sock", container.name())));
+    let mut peer = Peer::connect(
+        &supervisor
+            .run_dir()
+            .join(format!("ci/{}.sock", container.name())),
+    );
     let request = serde_json::json!({ "type": "ask", "id": 1, "question": "status" });
-    let mut lines: Vec<_> = (0..ROUNDS).map(|_| timed(|| assert_eq!(peer.ask(&request)["type"], "answer"))).collect();
+    let mut lines: Vec<_> = (0..ROUNDS)
+        .map(|_| timed(|| assert_eq!(peer.ask(&request)["type"], "answer")))
+        .collect();
     let mut api = HttpConnection::open(&supervisor.api_socket());
     let path = format!("/api/v1/containers/{}/ask", container.name());
-    let mut http: Vec<_> = (0..ROUNDS).map(|_| timed(|| api.post(&path, "{\"question\":\"status\"}"))).collect();
-    let mut theirs: Vec<_> =
-        (0..20).map(|_| timed(|| assert!(container.exec(&["redis-cli", "ping"]).status.success()))).collect();
-    compare("question to answer, protocol socket", &mut lines, "docker exec redis-cli ping", &mut theirs);
-    compare("question to answer, HTTP", &mut http, "docker exec redis-cli ping", &mut theirs);
+    let mut http: Vec<_> = (0..ROUNDS)
+        .map(|_| timed(|| api.post(&path, "{\"question\":\"status\"}")))
+        .collect();
+    let mut theirs: Vec<_> = (0..20)
+        .map(|_| timed(|| assert!(container.exec(&["redis-cli", "ping"]).status.success())))
+        .collect();
+    compare(
+        "question to answer, protocol socket",
+        &mut lines,
+        "docker exec redis-cli ping",
+        &mut theirs,
+    );
+    compare(
+        "question to answer, HTTP",
+        &mut http,
+        "docker exec redis-cli ping",
+        &mut theirs,
+    );
 }
 
 /// What ten companions and the supervisor cost while nothing happens.
 fn idle() {
     const WATCHED: Duration = Duration::from_secs(60);
-    let mut containers: Vec<_> = (0..9).map(|_| Container::of(listener_image()).args(["children", "19"]).run()).collect();
+    let mut containers: Vec<_> = (0..9)
+        .map(|_| {
+            Container::of(listener_image())
+                .args(["children", "19"])
+                .run()
+        })
+        .collect();
     containers.push(Container::of(demo_image("redis")).run());
     let supervisor = Supervisor::start();
     for container in &containers {
         present(&supervisor, container);
     }
-    let agents: Vec<_> = containers.iter().map(|container| agent_in(&supervisor, container)).collect();
+    let agents: Vec<_> = containers
+        .iter()
+        .map(|container| agent_in(&supervisor, container))
+        .collect();
     // The first looks and the stretching of the interval are over.
     std::thread::sleep(Duration::from_secs(30));
     let mut watched = agents.clone();
     watched.extend([supervisor.pid(), attacher_of(&supervisor)]);
     let before: Vec<_> = watched.iter().map(|&pid| cpu_ns(pid)).collect();
     std::thread::sleep(WATCHED);
-    let percent = |index: usize| (cpu_ns(watched[index]) - before[index]) as f64 / WATCHED.as_nanos() as f64 * 100.0;
+    let percent = |index: usize| {
+        (cpu_ns(watched[index]) - before[index]) as f64 / WATCHED.as_nanos() as f64 * 100.0
+    };
     println!("idle for {} s, 20 processes a container", WATCHED.as_secs());
     for (index, &pid) in watched.iter().enumerate() {
         let name = match index {
@@ -97,13 +142,22 @@ fn idle() {
             11 => "attacher",
             _ => "companion",
         };
-        println!("  {name:<20} CPU {:.4} % of a core   PSS {:>5} KiB", percent(index), pss_kib(pid));
+        println!(
+            "  {name:<20} CPU {:.4} % of a core   PSS {:>5} KiB",
+            percent(index),
+            pss_kib(pid)
+        );
     }
     for container in &containers[1..] {
         supervisor.words(&["detach", container.name()]);
         assert!(agents_in(&supervisor, container).is_empty());
     }
-    println!("  {:<20} {:>27} PSS {:>5} KiB", "a single companion", "", pss_kib(agents[0]));
+    println!(
+        "  {:<20} {:>27} PSS {:>5} KiB",
+        "a single companion",
+        "",
+        pss_kib(agents[0])
+    );
 }
 
 /// A connection that is kept, as a client's library would.
@@ -116,8 +170,12 @@ impl HttpConnection {
 
     fn post(&mut self, path: &str, body: &str) {
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-        self.0.write_all((head + body).as_bytes()).expect("a request");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        self.0
+            .write_all((head + body).as_bytes())
+            .expect("a request");
         let mut reply = Vec::new();
         loop {
             let mut part = [0; 4096];
@@ -126,7 +184,12 @@ impl HttpConnection {
             let text = String::from_utf8_lossy(&reply);
             assert!(text.starts_with("HTTP/1.1 200"), "{text}");
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                let length = head.lines().find_map(|line| {
+                    line.to_lowercase()
+                        .strip_prefix("content-length: ")?
+                        .parse()
+                        .ok()
+                });
                 if length.is_some_and(|length: usize| body.len() >= length) {
                     return;
                 }
@@ -143,15 +206,26 @@ fn timed(action: impl FnOnce()) -> Duration {
 
 /// CPU time of all threads of a process that still live, in nanoseconds (`/proc/PID/task/TID/schedstat`).
 fn cpu_ns(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").flatten();
-    let times = threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
-    times.filter_map(|time| time.split(' ').next()?.parse::<u64>().ok()).sum()
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))
+        .expect("its threads")
+        .flatten();
+    let times =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
+    times
+        .filter_map(|time| time.split(' ').next()?.parse::<u64>().ok())
+        .sum()
 }
 
 fn compare(name: &str, ours: &mut [Duration], their_name: &str, theirs: &mut [Duration]) {
     println!("{name}");
-    let (our_median, their_median) = (print_distribution("ours", ours), print_distribution(their_name, theirs));
-    println!("  ratio of the medians: 1 to {:.1}", their_median.as_secs_f64() / our_median.as_secs_f64());
+    let (our_median, their_median) = (
+        print_distribution("ours", ours),
+        print_distribution(their_name, theirs),
+    );
+    println!(
+        "  ratio of the medians: 1 to {:.1}",
+        their_median.as_secs_f64() / our_median.as_secs_f64()
+    );
 }
 
 /// Prints the distribution and returns its median.
@@ -161,7 +235,12 @@ fn print_distribution(name: &str, times: &mut [Duration]) -> Duration {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     println!(
         "  {name:<28} n {:>4}   min {:>8.3}   median {:>8.3}   p90 {:>8.3}   p99 {:>8.3}   max {:>8.3} ms",
-        times.len(), ms(times[0]), ms(at(50)), ms(at(90)), ms(at(99)), ms(times[times.len() - 1])
+        times.len(),
+        ms(times[0]),
+        ms(at(50)),
+        ms(at(90)),
+        ms(at(99)),
+        ms(times[times.len() - 1])
     );
     at(50)
 }

@@ -17,7 +17,10 @@ pub const SOON: Duration = Duration::from_secs(20);
 #[track_caller]
 pub fn attacher_of(supervisor: &Supervisor) -> u32 {
     let is_attacher = |pid: &u32| command_line(*pid).ends_with(" attacher");
-    wait_until(SOON, "the attacher", || children_of(supervisor.pid()).into_iter().find(is_attacher)).0
+    wait_until(SOON, "the attacher", || {
+        children_of(supervisor.pid()).into_iter().find(is_attacher)
+    })
+    .0
 }
 
 /// The companions that a supervisor has in `container`, by the host's pids.
@@ -43,32 +46,53 @@ pub fn agent_in(supervisor: &Supervisor, container: &Container) -> u32 {
 /// Waits until the companion of `container` is there and has told what it sees.
 #[track_caller]
 pub fn present(supervisor: &Supervisor, container: &Container) -> Value {
-    supervisor.wait_for(container.name(), SOON, "its companion is present", |it| it["state"] == "present").0
+    supervisor
+        .wait_for(container.name(), SOON, "its companion is present", |it| {
+            it["state"] == "present"
+        })
+        .0
 }
 
 /// Waits until `container` has this health.
 #[track_caller]
 pub fn health(supervisor: &Supervisor, container: &Container, health: &str) -> (Value, Duration) {
-    supervisor.wait_for(container.name(), SOON, &format!("it is {health}"), |it| it["health"] == health)
+    supervisor.wait_for(container.name(), SOON, &format!("it is {health}"), |it| {
+        it["health"] == health
+    })
 }
 
 /// A process's direct children, by the kernel's list (`/proc/PID/task/TID/children`).
 pub fn children_of(pid: u32) -> Vec<u32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// A process's arguments, joined by spaces; empty where it has none or is gone.
 pub fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned()
+    String::from_utf8_lossy(&bytes)
+        .replace('\0', " ")
+        .trim_end()
+        .to_owned()
 }
 
 /// One line of `/proc/PID/status`, without its name; None where the process is gone.
 pub fn status_of(pid: u32, key: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':').map(str::trim))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':').map(str::trim))?;
     Some(line.to_owned())
 }
 
@@ -81,7 +105,10 @@ pub fn is_gone(pid: u32) -> bool {
 #[track_caller]
 pub fn pss_kib(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("smaps_rollup");
-    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a line of Pss");
+    let pss = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .expect("a line of Pss");
     pss.trim_end_matches("kB").trim().parse().expect("a number")
 }
 
@@ -152,13 +179,18 @@ impl Peer {
         let what = socket.display().to_string();
         let stream = wait_until(SOON, &what, || UnixStream::connect(socket).ok()).0;
         stream.set_read_timeout(Some(SOON)).expect("a time-out");
-        Self { stream: BufReader::new(stream) }
+        Self {
+            stream: BufReader::new(stream),
+        }
     }
 
     /// Sends raw bytes.
     #[track_caller]
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).expect("an open socket");
+        self.stream
+            .get_mut()
+            .write_all(bytes)
+            .expect("an open socket");
     }
 
     /// The next line; None at the end.

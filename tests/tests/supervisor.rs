@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diogenes_testkit::{Container, Engine, Supervisor, demo_image, dist, listener_image, wait_until};
+use diogenes_testkit::{
+    Container, Engine, Supervisor, demo_image, dist, listener_image, wait_until,
+};
 use diogenes_tests::{Peer, SOON, agent_in, health, is_gone, present};
 use rustix::process::Signal;
 
 fn listening() -> Container {
-    Container::of(listener_image()).args(["http", "127.0.0.1:8000", "200"]).run()
+    Container::of(listener_image())
+        .args(["http", "127.0.0.1:8000", "200"])
+        .run()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -23,16 +27,29 @@ fn text(bytes: &[u8]) -> String {
 fn a_wrong_name_is_answered_with_near_ones() {
     let container = listening();
     let supervisor = Supervisor::start();
-    present(&supervisor, &container);
+    health(&supervisor, &container, "healthy");
     let wrong = format!("{}x", container.name());
-    for args in [&["ask", &wrong, "status"][..], &["status", &wrong], &["attach", &wrong], &["detach", &wrong]] {
+    for args in [
+        &["ask", &wrong, "status"][..],
+        &["status", &wrong],
+        &["attach", &wrong],
+        &["detach", &wrong],
+    ] {
         let output = supervisor.cli(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
-        assert!(text(&output.stderr).contains(container.name()), "{args:?}: {output:?}");
+        assert!(
+            text(&output.stderr).contains(container.name()),
+            "{args:?}: {output:?}"
+        );
     }
     // Every way to name it means the same container.
     let ci_name = format!("{}-container-ci", container.name());
-    for name in [container.name(), &ci_name, container.id(), &container.id()[..12]] {
+    for name in [
+        container.name(),
+        &ci_name,
+        container.id(),
+        &container.id()[..12],
+    ] {
         assert!(supervisor.ask(name, "status").contains("healthy"), "{name}");
     }
 }
@@ -40,10 +57,24 @@ fn a_wrong_name_is_answered_with_near_ones() {
 #[test]
 fn without_a_supervisor_clients_say_how_to_start_one() {
     let nowhere = tempfile::tempdir().expect("a folder");
-    for args in [&["status"][..], &["ls"], &["ask", "x", "status"], &["attach", "x"], &["detach", "x"]] {
-        let output = Command::new(dist("diogenes")).args(args).arg("--run-dir").arg(nowhere.path()).output().expect("diogenes");
+    for args in [
+        &["status"][..],
+        &["ls"],
+        &["ask", "x", "status"],
+        &["attach", "x"],
+        &["detach", "x"],
+    ] {
+        let output = Command::new(dist("diogenes"))
+            .args(args)
+            .arg("--run-dir")
+            .arg(nowhere.path())
+            .output()
+            .expect("diogenes");
         assert_eq!(output.status.code(), Some(69), "{args:?}: {output:?}");
-        assert!(text(&output.stderr).contains("diogenes serve"), "{args:?}: {output:?}");
+        assert!(
+            text(&output.stderr).contains("diogenes serve"),
+            "{args:?}: {output:?}"
+        );
     }
 }
 
@@ -52,27 +83,63 @@ fn json_has_the_keys_that_were_promised() {
     let container = listening();
     let supervisor = Supervisor::start();
     let (known, _) = health(&supervisor, &container, "healthy");
-    for key in ["name", "id", "ci_name", "image", "health", "since", "via", "state", "reason", "roles", "services", "resources", "findings"] {
+    for key in [
+        "name",
+        "id",
+        "ci_name",
+        "image",
+        "health",
+        "since",
+        "via",
+        "state",
+        "reason",
+        "roles",
+        "services",
+        "resources",
+        "findings",
+    ] {
         assert!(known.get(key).is_some(), "{key} in {known:#}");
     }
-    for key in ["name", "kind", "role", "version", "ports", "health", "activity", "since", "evidence"] {
-        assert!(known["services"][0].get(key).is_some(), "{key} in {known:#}");
+    for key in [
+        "name", "kind", "role", "version", "ports", "health", "activity", "since", "evidence",
+    ] {
+        assert!(
+            known["services"][0].get(key).is_some(),
+            "{key} in {known:#}"
+        );
     }
     assert!(supervisor.status()["supervisor"].is_object());
-    let (code, body) = supervisor.http("GET", &format!("/api/v1/containers/{}", container.name()), None);
+    let (code, body) = supervisor.http(
+        "GET",
+        &format!("/api/v1/containers/{}", container.name()),
+        None,
+    );
     let one: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-    assert_eq!((code, &one["id"], &one["ci_name"]), (200, &known["id"], &known["ci_name"]));
+    assert_eq!(
+        (code, &one["id"], &one["ci_name"]),
+        (200, &known["id"], &known["ci_name"])
+    );
 }
 
 /// Says something over loopback TCP and returns the status code and the body.
 fn over_tcp(supervisor: &Supervisor, request: &str) -> (u16, String) {
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", supervisor.port())).expect("its port");
+    let mut stream =
+        std::net::TcpStream::connect(("127.0.0.1", supervisor.port())).expect("its port");
     stream.set_read_timeout(Some(SOON)).expect("a time-out");
     stream.write_all(request.as_bytes()).expect("a request");
     let mut reply = String::new();
     stream.read_to_string(&mut reply).expect("a reply");
-    let code = reply.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
-    (code, reply.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    let code = reply
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status code");
+    (
+        code,
+        reply
+            .split_once("\r\n\r\n")
+            .map_or(String::new(), |(_, body)| body.to_owned()),
+    )
 }
 
 #[test]
@@ -83,19 +150,45 @@ fn loopback_tcp_reads_and_asks_but_does_not_act() {
     let name = container.name();
     let post = |path: &str, body: &str| {
         let length = body.len();
-        format!("POST {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+        format!(
+            "POST {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
     };
-    let (code, body) = over_tcp(&supervisor, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n");
-    assert!(code == 200 && body.contains("\"component\":\"diogenes\""), "{code} {body}");
-    let (code, body) = over_tcp(&supervisor, &post(&format!("/api/v1/containers/{name}/ask"), "{\"question\":\"status\"}"));
+    let (code, body) = over_tcp(
+        &supervisor,
+        "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n",
+    );
+    assert!(
+        code == 200 && body.contains("\"component\":\"diogenes\""),
+        "{code} {body}"
+    );
+    let (code, body) = over_tcp(
+        &supervisor,
+        &post(
+            &format!("/api/v1/containers/{name}/ask"),
+            "{\"question\":\"status\"}",
+        ),
+    );
     assert!(code == 200 && body.contains("healthy"), "{code} {body}");
-    let (code, body) = over_tcp(&supervisor, &post(&format!("/api/v1/containers/{name}/detach"), ""));
+    let (code, body) = over_tcp(
+        &supervisor,
+        &post(&format!("/api/v1/containers/{name}/detach"), ""),
+    );
     assert!(code >= 400, "{code} {body}");
     present(&supervisor, &container);
-    let (code, body) = over_tcp(&supervisor, "GET /api/v1/containers HTTP/1.0\r\nHost: evil.example\r\n\r\n");
+    let (code, body) = over_tcp(
+        &supervisor,
+        "GET /api/v1/containers HTTP/1.0\r\nHost: evil.example\r\n\r\n",
+    );
     assert!(code >= 400 && !body.contains(name), "{code} {body}");
     let refused = Command::new(dist("diogenes"))
-        .args(["serve", "--listen", "0.0.0.0:0", "--run-dir", "/nonexistent-run-dir"])
+        .args([
+            "serve",
+            "--listen",
+            "0.0.0.0:0",
+            "--run-dir",
+            "/nonexistent-run-dir",
+        ])
         .output()
         .expect("diogenes");
     assert_eq!(refused.status.code(), Some(78), "{refused:?}");
@@ -107,7 +200,9 @@ fn bad_lines_get_typed_errors_and_hurt_nobody_else() {
     let supervisor = Supervisor::start();
     health(&supervisor, &victim, "healthy");
     health(&supervisor, &other, "healthy");
-    let socket = supervisor.run_dir().join(format!("ci/{}.sock", victim.name()));
+    let socket = supervisor
+        .run_dir()
+        .join(format!("ci/{}.sock", victim.name()));
     let ping = serde_json::json!({ "type": "ping", "id": 7 });
 
     let mut peer = Peer::connect(&socket);
@@ -118,8 +213,15 @@ fn bad_lines_get_typed_errors_and_hurt_nobody_else() {
         (b"{\"type\":\"ask\",\"id\":4}\n", "invalid", Some(4)),
     ] {
         peer.send(line);
-        let error = wait_until(SOON, "an error", || peer.next().filter(|it| it["type"] == "error")).0;
-        assert_eq!((error["code"].as_str(), error["id"].as_u64()), (Some(code), id), "{error}");
+        let error = wait_until(SOON, "an error", || {
+            peer.next().filter(|it| it["type"] == "error")
+        })
+        .0;
+        assert_eq!(
+            (error["code"].as_str(), error["id"].as_u64()),
+            (Some(code), id),
+            "{error}"
+        );
     }
     assert_eq!(peer.ask(&ping)["type"], "pong", "the session lives on");
 
@@ -127,12 +229,18 @@ fn bad_lines_get_typed_errors_and_hurt_nobody_else() {
     let mut giant = vec![b'x'; 300 * 1024];
     giant.push(b'\n');
     peer.send(&giant);
-    let error = wait_until(SOON, "an error", || peer.next().filter(|it| it["type"] == "error")).0;
+    let error = wait_until(SOON, "an error", || {
+        peer.next().filter(|it| it["type"] == "error")
+    })
+    .0;
     assert_eq!(error["code"], "line_too_long");
 
     let mut peer = Peer::ungreeted(&socket);
     peer.send(b"{\"type\":\"ping\",\"id\":1}\n");
-    let error = wait_until(SOON, "an error", || peer.next().filter(|it| it["type"] == "error")).0;
+    let error = wait_until(SOON, "an error", || {
+        peer.next().filter(|it| it["type"] == "error")
+    })
+    .0;
     assert_eq!(error["code"], "hello_expected");
 
     // Half a line, and then nothing: nobody waits for the rest.
@@ -149,7 +257,11 @@ fn bad_lines_get_typed_errors_and_hurt_nobody_else() {
         assert!(reply.starts_with("HTTP/1.1 400"), "{reply}");
     }
     for container in [&victim, &other] {
-        assert!(supervisor.ask(container.name(), "status").contains("healthy"));
+        assert!(
+            supervisor
+                .ask(container.name(), "status")
+                .contains("healthy")
+        );
     }
 }
 
@@ -162,7 +274,9 @@ struct Door {
 
 impl Door {
     fn new() -> Self {
-        let engine = Engine::require().socket().expect("an Engine on a Unix socket");
+        let engine = Engine::require()
+            .socket()
+            .expect("an Engine on a Unix socket");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("engine.sock");
         let listener = UnixListener::bind(&path).expect("a socket");
@@ -172,7 +286,10 @@ impl Door {
             for client in listener.incoming().flatten() {
                 if is_open.load(Ordering::SeqCst) {
                     let server = UnixStream::connect(&engine).expect("the Engine");
-                    let copies = [(client.try_clone(), server.try_clone()), (server.try_clone(), client.try_clone())];
+                    let copies = [
+                        (client.try_clone(), server.try_clone()),
+                        (server.try_clone(), client.try_clone()),
+                    ];
                     for (from, to) in copies {
                         let (mut from, mut to) = (from.expect("a copy"), to.expect("a copy"));
                         std::thread::spawn(move || {
@@ -191,7 +308,11 @@ impl Door {
                 }
             }
         });
-        Self { open, path, _folder: folder }
+        Self {
+            open,
+            path,
+            _folder: folder,
+        }
     }
 
     fn set_open(&self, open: bool) {
@@ -202,23 +323,46 @@ impl Door {
 #[test]
 fn an_engine_that_goes_away_is_told_and_found_again() {
     let (before, door) = (listening(), Door::new());
-    let supervisor = Supervisor::spec().arg(format!("--engine={}", door.path.display())).start();
+    let supervisor = Supervisor::spec()
+        .arg(format!("--engine={}", door.path.display()))
+        .start();
     health(&supervisor, &before, "healthy");
     door.set_open(false);
-    wait_until(SOON, "/health to tell", || supervisor.http("GET", "/health", None).1.contains("\"degraded\"").then_some(()));
-    assert!(supervisor.words(&["status"]).to_lowercase().contains("engine"));
+    wait_until(SOON, "/health to tell", || {
+        supervisor
+            .http("GET", "/health", None)
+            .1
+            .contains("\"degraded\"")
+            .then_some(())
+    });
+    assert!(
+        supervisor
+            .words(&["status"])
+            .to_lowercase()
+            .contains("engine")
+    );
     // The companion is still there, and what happens meanwhile is not lost.
     assert!(supervisor.ask(before.name(), "status").contains("healthy"));
     let meanwhile = listening();
     door.set_open(true);
     let patience = Duration::from_secs(60);
-    supervisor.wait_for(meanwhile.name(), patience, "it is found", |it| it["state"] == "present");
-    wait_until(SOON, "/health to be well", || supervisor.http("GET", "/health", None).1.contains("\"healthy\"").then_some(()));
+    supervisor.wait_for(meanwhile.name(), patience, "it is found", |it| {
+        it["state"] == "present"
+    });
+    wait_until(SOON, "/health to be well", || {
+        supervisor
+            .http("GET", "/health", None)
+            .1
+            .contains("\"healthy\"")
+            .then_some(())
+    });
 }
 
 #[test]
 fn an_engine_that_may_not_be_asked_is_told_with_the_remedy() {
-    let nowhere = Supervisor::spec().arg("--engine=/nonexistent/engine.sock").start();
+    let nowhere = Supervisor::spec()
+        .arg("--engine=/nonexistent/engine.sock")
+        .start();
     let words = nowhere.words(&["status"]);
     assert!(words.contains("/nonexistent/engine.sock"), "{words}");
 }
@@ -227,11 +371,19 @@ fn an_engine_that_may_not_be_asked_is_told_with_the_remedy() {
 fn a_killed_supervisor_leaves_applications_alone_and_its_successor_attends_to_all() {
     let containers = [listening(), Container::of(demo_image("redis")).run()];
     let supervisor = Supervisor::start();
-    let agents = containers.each_ref().map(|container| agent_in(&supervisor, container));
+    let agents = containers
+        .each_ref()
+        .map(|container| agent_in(&supervisor, container));
     let pids = containers.each_ref().map(Container::pid);
     let folder = supervisor.end(Signal::KILL);
-    wait_until(SOON, "the companions to end", || agents.into_iter().all(is_gone).then_some(()));
-    assert_eq!(containers.each_ref().map(Container::pid), pids, "the applications have not noticed");
+    wait_until(SOON, "the companions to end", || {
+        agents.into_iter().all(is_gone).then_some(())
+    });
+    assert_eq!(
+        containers.each_ref().map(Container::pid),
+        pids,
+        "the applications have not noticed"
+    );
     let supervisor = Supervisor::spec().folder(folder).start();
     for container in &containers {
         health(&supervisor, container, "healthy");
@@ -246,8 +398,14 @@ fn two_supervisors_live_on_one_machine_but_not_in_one_folder() {
     health(&second, &container, "healthy");
     let output = first.cli(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(!output.status.success(), "{output:?}");
-    assert!(text(&output.stderr).contains(&first.run_dir().display().to_string()), "{output:?}");
-    assert!(first.ask(container.name(), "status").contains("healthy"), "the first one is not disturbed");
+    assert!(
+        text(&output.stderr).contains(&first.run_dir().display().to_string()),
+        "{output:?}"
+    );
+    assert!(
+        first.ask(container.name(), "status").contains("healthy"),
+        "the first one is not disturbed"
+    );
 }
 
 #[test]
@@ -265,7 +423,10 @@ fn a_busy_port_is_named() {
         .expect("diogenes");
     assert!(!output.status.success());
     let words = text(&output.stderr);
-    assert!(words.contains(&supervisor.port().to_string()) && words.contains("--listen"), "{words}");
+    assert!(
+        words.contains(&supervisor.port().to_string()) && words.contains("--listen"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -276,5 +437,7 @@ fn a_container_that_starts_later_is_attended_and_forgotten_when_removed() {
     health(&supervisor, &container, "healthy");
     assert!(supervisor.words(&["ls"]).contains(&name));
     drop(container);
-    wait_until(SOON, "it to be forgotten", || supervisor.container(&name).is_none().then_some(()));
+    wait_until(SOON, "it to be forgotten", || {
+        supervisor.container(&name).is_none().then_some(())
+    });
 }

@@ -9,8 +9,6 @@
 //! its last known owner has gone ────┴─► walk all ─► still nobody? remembered, not searched again
 //! ```
 
-use std::collections::BTreeMap;
-
 use diogenes_proto::Listener;
 
 use crate::processes::{Known, ProcessTable, Standing};
@@ -26,8 +24,8 @@ const MAX_PAIRS: usize = 65_536;
 /// What is known from earlier scans.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
-    /// By inode: whether it had an owner when last looked for.
-    searched: BTreeMap<u64, bool>,
+    /// Inodes, ascending, of sockets that had no owner when last looked for.
+    ownerless: Vec<u64>,
 }
 
 impl Owners {
@@ -54,11 +52,7 @@ impl Owners {
         let held = held(processes);
         let is_missing = |inode: &u64| {
             let owned = held.binary_search(inode).is_ok();
-            !owned
-                && self
-                    .searched
-                    .get(inode)
-                    .is_none_or(|owned_before| *owned_before)
+            !owned && self.ownerless.binary_search(inode).is_err()
         };
         if walk.inodes.iter().any(is_missing) {
             walk.go(processes, tree, USUAL_WALK, |known| !known.walk_due);
@@ -86,10 +80,11 @@ impl Owners {
             gaps.push(format!("open files of {denied} processes: no permission"));
         }
         assign(listeners, processes);
-        self.searched = listeners
+        let ownerless = listeners
             .iter()
-            .map(|listener| (listener.inode, !listener.owners.is_empty()))
-            .collect();
+            .filter(|listener| listener.owners.is_empty());
+        self.ownerless = ownerless.map(|listener| listener.inode).collect();
+        self.ownerless.sort_unstable();
         drop_own(listeners, processes);
     }
 }

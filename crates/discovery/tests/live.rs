@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use diogenes_discovery::{Scanner, Scope};
 use diogenes_proto::{Listener, Process, Snapshot, Timestamp};
+use rustix::process::{Pid, Signal, kill_process_group};
 
-/// A child that is ended with its test.
+/// A child that is ended with its test, and its own children with it.
 struct Running(Child);
 
 impl Running {
     fn start(command: &mut Command) -> Self {
-        Self(command.spawn().unwrap())
+        Self(command.process_group(0).spawn().unwrap())
     }
 
     /// A process that does nothing but hold a listener.
@@ -33,7 +34,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let group = Pid::from_child(&self.0);
+        let _ = kill_process_group(group, Signal::KILL);
         let _ = self.0.wait();
     }
 }
@@ -195,16 +197,5 @@ fn finds_the_framework_in_the_source() {
         }
         assert!(Instant::now() < deadline, "{found:?}");
         sleep(Duration::from_millis(20));
-    }
-    // The shell's own child is not ended with it.
-    let snapshot = scanner.scan();
-    let orphans = snapshot
-        .processes
-        .iter()
-        .filter(|one| one.parent_pid == child.pid());
-    for orphan in orphans {
-        let _ = Command::new("kill")
-            .arg(orphan.container_pid.to_string())
-            .status();
     }
 }

@@ -17,6 +17,7 @@
 pub mod answer;
 pub mod assess;
 pub mod catalogue;
+mod order;
 mod program;
 pub mod recognise;
 #[cfg(test)]

@@ -55,6 +55,24 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// A number that is not negative, rounded to so many decimal places. In whole numbers: formatting fractions
+/// takes 10 KB of code, which the agent has no room for.
+pub(crate) fn decimal(number: f64, places: u32) -> String {
+    let unit = 10_u64.pow(places);
+    let units = (number * unit as f64).round() as u64;
+    let (whole, rest) = (units / unit, units % unit);
+    match places {
+        0 => whole.to_string(),
+        _ => format!("{whole}.{rest:0width$}", width = places as usize),
+    }
+}
+
+/// A text in lower case. Unlike `str::to_lowercase` it knows nothing of the sigma at the end of a Greek word,
+/// and needs no tables for that.
+pub(crate) fn lower(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
 /// Items as a list in a sentence: `a, b and c`.
 #[must_use]
 pub fn list(items: &[String]) -> String {
@@ -162,6 +180,25 @@ mod tests {
             port_words(&[1, 2, 3, 4, 5, 6]),
             "ports 1, 2, 3, 4 and 2 more"
         );
+    }
+
+    #[test]
+    fn decimals() {
+        for (number, places, words) in [
+            (0.0, 0, "0"),
+            (44.6, 0, "45"),
+            (99.96, 1, "100.0"),
+            (0.04, 1, "0.0"),
+            (1.5, 2, "1.50"),
+            (12.057, 2, "12.06"),
+        ] {
+            assert_eq!(decimal(number, places), words);
+        }
+    }
+
+    #[test]
+    fn small_letters() {
+        assert_eq!(lower("Is MÜLLER’s Redis ok?"), "is müller’s redis ok?");
     }
 
     #[test]

@@ -27,7 +27,11 @@ pub const SESSION_FD: i32 = 3;
 /// from others in shared namespaces.
 #[must_use]
 pub fn agent_args(init_pid: u32) -> [String; 3] {
-    [AGENT_NAME.to_owned(), "attached".to_owned(), format!("--init={init_pid}")]
+    [
+        AGENT_NAME.to_owned(),
+        "attached".to_owned(),
+        format!("--init={init_pid}"),
+    ]
 }
 
 /// Takes over the session that the launcher left at [`SESSION_FD`].

@@ -19,7 +19,10 @@ impl PidFd {
     /// # Errors
     /// `ESRCH` where there is none; `EMFILE` and the like where no descriptor is left.
     pub fn open(pid: u32) -> io::Result<Self> {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+        let pid = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or(Errno::SRCH)?;
         Self::new(pidfd_open(pid, PidfdFlags::empty())?)
     }
 
@@ -30,7 +33,8 @@ impl PidFd {
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         // SAFETY: an `OwnedFd` is open, is its only owner, and always answers with the same number; nothing here takes
         // it out of the `AsyncFd`.
-        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)?;
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+            .map_err(|error| error.into_parts().1)?;
         Ok(Self(Arc::new(fd)))
     }
 
@@ -70,6 +74,9 @@ mod tests {
         process.exited().await;
         child.wait().unwrap();
         process.kill();
-        assert_eq!(PidFd::open(0).unwrap_err().raw_os_error(), Some(Errno::SRCH.raw_os_error()));
+        assert_eq!(
+            PidFd::open(0).unwrap_err().raw_os_error(),
+            Some(Errno::SRCH.raw_os_error())
+        );
     }
 }

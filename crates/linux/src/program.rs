@@ -39,7 +39,9 @@ pub enum ProgramError {
         why: &'static str,
     },
     /// Neither memory nor a file can hold it.
-    #[error("cannot keep the agent program in memory ({memory}), nor as an unnamed file in {directory} ({file})")]
+    #[error(
+        "cannot keep the agent program in memory ({memory}), nor as an unnamed file in {directory} ({file})"
+    )]
     Hold {
         /// What memfd_create said.
         memory: Errno,
@@ -69,13 +71,29 @@ impl Program {
             File::open(path)?.take(64 << 20).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        let bytes = read().map_err(|source| ProgramError::Read { path: path.into(), source })?;
-        check_elf(&bytes).map_err(|why| ProgramError::Unfit { path: path.into(), why })?;
+        let bytes = read().map_err(|source| ProgramError::Read {
+            path: path.into(),
+            source,
+        })?;
+        check_elf(&bytes).map_err(|why| ProgramError::Unfit {
+            path: path.into(),
+            why,
+        })?;
         match hold_in_memory(&bytes) {
-            Ok(fd) => Ok(Self { fd, in_memory: true }),
+            Ok(fd) => Ok(Self {
+                fd,
+                in_memory: true,
+            }),
             Err(memory) => match hold_in_file(&bytes, fallback_directory) {
-                Ok(fd) => Ok(Self { fd, in_memory: false }),
-                Err(file) => Err(ProgramError::Hold { memory, directory: fallback_directory.into(), file }),
+                Ok(fd) => Ok(Self {
+                    fd,
+                    in_memory: false,
+                }),
+                Err(file) => Err(ProgramError::Hold {
+                    memory,
+                    directory: fallback_directory.into(),
+                    file,
+                }),
             },
         }
     }
@@ -96,17 +114,26 @@ impl AsFd for Program {
 /// Puts the program into a memfd and seals it for good.
 fn hold_in_memory(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let (fd, seal_exec) = match rustix::fs::memfd_create(crate::contract::AGENT_NAME, flags | MFD_EXEC) {
-        Ok(fd) => (fd, SEAL_EXEC),
-        // A kernel older than 6.3 knows neither the flag nor the seal; its memfds are executable.
-        Err(Errno::INVAL) => (rustix::fs::memfd_create(crate::contract::AGENT_NAME, flags)?, SealFlags::empty()),
-        Err(error) => return Err(error),
-    };
+    let (fd, seal_exec) =
+        match rustix::fs::memfd_create(crate::contract::AGENT_NAME, flags | MFD_EXEC) {
+            Ok(fd) => (fd, SEAL_EXEC),
+            // A kernel older than 6.3 knows neither the flag nor the seal; its memfds are executable.
+            Err(Errno::INVAL) => (
+                rustix::fs::memfd_create(crate::contract::AGENT_NAME, flags)?,
+                SealFlags::empty(),
+            ),
+            Err(error) => return Err(error),
+        };
     let mut file = File::from(fd);
     let failed = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     file.write_all(bytes).map_err(failed)?;
-    file.set_permissions(Permissions::from_mode(0o111)).map_err(failed)?;
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::FUTURE_WRITE;
+    file.set_permissions(Permissions::from_mode(0o111))
+        .map_err(failed)?;
+    let seals = SealFlags::SEAL
+        | SealFlags::SHRINK
+        | SealFlags::GROW
+        | SealFlags::WRITE
+        | SealFlags::FUTURE_WRITE;
     rustix::fs::fcntl_add_seals(&file, seals | seal_exec)?;
     Ok(file.into())
 }
@@ -128,25 +155,48 @@ fn hold_in_file(bytes: &[u8], directory: &Path) -> std::io::Result<OwnedFd> {
 /// The system's own.
 pub fn empty_sealed_file() -> rustix::io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = rustix::fs::memfd_create("empty", flags | MemfdFlags::from_bits_retain(0x8 /* MFD_NOEXEC_SEAL */))
-        .or_else(|_| rustix::fs::memfd_create("empty", flags))?;
+    let fd = rustix::fs::memfd_create(
+        "empty",
+        flags | MemfdFlags::from_bits_retain(0x8 /* MFD_NOEXEC_SEAL */),
+    )
+    .or_else(|_| rustix::fs::memfd_create("empty", flags))?;
     rustix::fs::fchmod(&fd, Mode::empty())?;
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::FUTURE_WRITE;
+    let seals = SealFlags::SEAL
+        | SealFlags::SHRINK
+        | SealFlags::GROW
+        | SealFlags::WRITE
+        | SealFlags::FUTURE_WRITE;
     rustix::fs::fcntl_add_seals(&fd, seals)?;
     reopen(&fd, OFlags::RDONLY)
 }
 
 /// Opens the same file anew, with less access than it was made with.
 fn reopen(fd: &impl AsRawFd, access: OFlags) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::open(
+        format!("/proc/self/fd/{}", fd.as_raw_fd()),
+        access | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Checks that the file is a program for this machine that needs no loader (elf(5)).
 fn check_elf(bytes: &[u8]) -> Result<(), &'static str> {
-    const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    const MACHINE: u16 = if cfg!(target_arch = "x86_64") {
+        62
+    } else {
+        183
+    };
     const PT_INTERP: u32 = 3;
-    let u16_at = |at: usize| bytes.get(at..at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-    let u32_at = |at: usize| bytes.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let u16_at = |at: usize| {
+        bytes
+            .get(at..at + 2)
+            .map(|b| u16::from_le_bytes([b[0], b[1]]))
+    };
+    let u32_at = |at: usize| {
+        bytes
+            .get(at..at + 4)
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    };
     if !bytes.starts_with(b"\x7fELF\x02\x01") {
         return Err("it is not a 64-bit little-endian ELF program");
     }
@@ -157,9 +207,14 @@ fn check_elf(bytes: &[u8]) -> Result<(), &'static str> {
     let size = usize::from(u16_at(54).ok_or("it is cut short")?);
     let count = usize::from(u16_at(56).ok_or("it is cut short")?);
     for index in 0..count {
-        let at = index.checked_mul(size).and_then(|offset| table.checked_add(offset)).ok_or("it is cut short")?;
+        let at = index
+            .checked_mul(size)
+            .and_then(|offset| table.checked_add(offset))
+            .ok_or("it is cut short")?;
         if u32_at(at).ok_or("it is cut short")? == PT_INTERP {
-            return Err("it is linked dynamically, and a container need not have its libraries; build it static");
+            return Err(
+                "it is linked dynamically, and a container need not have its libraries; build it static",
+            );
         }
     }
     Ok(())
@@ -185,7 +240,9 @@ mod tests {
     fn what_is_held_cannot_be_changed() {
         let fd = hold_in_memory(b"program").unwrap();
         let seals = rustix::fs::fcntl_get_seals(&fd).unwrap();
-        assert!(seals.contains(SealFlags::SEAL | SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SEAL_EXEC));
+        assert!(seals.contains(
+            SealFlags::SEAL | SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SEAL_EXEC
+        ));
         assert_eq!(rustix::fs::fstat(&fd).unwrap().st_mode & 0o777, 0o111);
         assert!(File::from(fd).write_all(b"x").is_err());
         let empty = File::from(empty_sealed_file().unwrap());

@@ -4,6 +4,8 @@
 //! fits, and where an action is ordered rather than something asked, the answer is what can be asked: nothing
 //! is guessed.
 
+use crate::words::lower;
+
 /// What a question asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Intent {
@@ -69,8 +71,7 @@ pub(super) fn words(question: &str) -> Vec<String> {
         .rev()
         .find(|&end| question.is_char_boundary(end))
         .unwrap_or(0);
-    let plain = question[..end]
-        .to_lowercase()
+    let plain = lower(&question[..end])
         .replace('’', "'")
         .replace("n't", " not")
         .replace("'s", " is")

@@ -2,6 +2,8 @@
 
 use diogenes_proto::{Report, Service};
 
+use crate::words::lower;
+
 /// Other words for kinds and roles.
 const ALIASES: &[(&str, &str)] = &[
     ("postgres", "postgresql"),
@@ -137,7 +139,7 @@ pub(super) fn find<'a>(words: &[String], report: &'a Report) -> Subject<'a> {
     let spoken = words.join(" ");
     let called: Vec<&Service> = services()
         .filter(|service| {
-            let name = service.name.as_raw().to_lowercase();
+            let name = lower(service.name.as_raw());
             name.contains(' ') && spoken.contains(&name)
         })
         .collect();

@@ -3,7 +3,7 @@
 use diogenes_proto::{Activity, Health, Service, Timestamp, Untrusted};
 
 use super::{Asked, Told};
-use crate::words::{bytes, clock, count, list, port_words, role_words, sentence, span};
+use crate::words::{bytes, clock, count, decimal, list, port_words, role_words, sentence, span};
 
 /// Most services whose reasons are told in one answer; the evidence has the rest.
 const MAX_REASONS: usize = 4;
@@ -292,11 +292,11 @@ impl Asked<'_> {
     pub(super) fn cpu(&self) -> Told {
         let resources = &self.report.resources;
         let limit = match resources.cpu_limit_cores {
-            Some(cores) => format!("limited to {cores:.2} cores"),
+            Some(cores) => format!("limited to {} cores", decimal(cores, 2)),
             None => "without a limit".to_owned(),
         };
         let mut text = match resources.cpu_percent {
-            Some(percent) => format!("CPU at {percent:.1}% of one core, {limit}."),
+            Some(percent) => format!("CPU at {}% of one core, {limit}.", decimal(percent, 1)),
             None => format!("How much CPU is in use is known from the second look on; {limit}."),
         };
         if let Some(periods) = resources.throttled_periods.filter(|&periods| periods > 0) {
@@ -494,7 +494,7 @@ impl Asked<'_> {
         self.report
             .resources
             .memory_percent()
-            .map(|percent| format!("Memory at {percent:.0}%"))
+            .map(|percent| format!("Memory at {}%", decimal(percent, 0)))
     }
 
     fn all_healthy(&self, services: &[&Service]) -> bool {

@@ -1,11 +1,11 @@
 //! What one snapshot shows of a service beyond its being there: stopped processes, waiting connections,
 //! file descriptors.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use diogenes_proto::{Listener, Process, Timestamp, Transport};
 
+use crate::order::ByPid;
 use crate::recognise::Recognised;
 
 /// A process is near its limit of file descriptors from this share of it on.
@@ -68,13 +68,8 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(crate) fn of(service: &Recognised, processes: &BTreeMap<u32, &Process>) -> Self {
-        let own = || {
-            service
-                .pids
-                .iter()
-                .filter_map(|pid| processes.get(pid).copied())
-        };
+    pub(crate) fn of(service: &Recognised, processes: &ByPid<'_>) -> Self {
+        let own = || service.pids.iter().filter_map(|&pid| processes.get(pid));
         let stopped: Vec<u32> = own()
             .filter(|p| p.state == 'T')
             .map(|p| p.container_pid)

@@ -1,9 +1,10 @@
 //! The container as a whole over time: its resources, and who used the CPU.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use diogenes_proto::{Activity, Resources, Snapshot, Timestamp};
+
+use crate::order::ByPid;
 
 /// Memory and process counts are near their limits from these shares of them on.
 const MEMORY_PERCENT: f64 = 95.0;
@@ -32,20 +33,27 @@ pub(crate) struct Container {
     pub(crate) kills: Option<Kills>,
     /// Kills before the first look.
     first_kills: Option<u64>,
-    /// CPU time of each process by pid and start, at the last look that counted.
-    cpu_ms: BTreeMap<(u32, Timestamp), u64>,
+    /// Pid, start and CPU time of each process at the last look that counted, by ascending pid.
+    cpu_ms: Vec<(u32, Timestamp, u64)>,
     looked_at: Option<Timestamp>,
 }
 
 /// How much CPU time each process used since the last look.
 pub(crate) struct CpuUse {
     lasting: Duration,
-    used_ms: BTreeMap<u32, u64>,
+    /// Pid and time, by ascending pid.
+    used_ms: Vec<(u32, u64)>,
 }
 
 impl Container {
     /// Takes in a snapshot; tells who used the CPU since the one before, None where that cannot be told.
-    pub(crate) fn observe(&mut self, now: Timestamp, snapshot: &Snapshot) -> Option<CpuUse> {
+    /// `processes` are the snapshot's.
+    pub(crate) fn observe(
+        &mut self,
+        now: Timestamp,
+        snapshot: &Snapshot,
+        processes: &ByPid<'_>,
+    ) -> Option<CpuUse> {
         self.resources = snapshot.resources.clone();
         self.processes = u32::try_from(snapshot.processes.len()).unwrap_or(u32::MAX);
         if let Some(kills) = snapshot.resources.oom_kills {
@@ -61,19 +69,24 @@ impl Container {
             return None;
         }
         self.looked_at = Some(now);
-        let cpu_ms: BTreeMap<_, _> = snapshot
-            .processes
+        let cpu_ms = processes
             .iter()
-            .map(|p| ((p.container_pid, p.started_at), p.cpu_ms))
+            .map(|p| (p.container_pid, p.started_at, p.cpu_ms))
             .collect();
         let before = std::mem::replace(&mut self.cpu_ms, cpu_ms);
         let used_ms = self
             .cpu_ms
             .iter()
-            .map(|(process, &ms)| {
+            .map(|&(pid, started_at, ms)| {
+                let known = before.binary_search_by_key(&pid, |process| process.0);
+                // One that started at another time is another process with the same number.
+                let earlier = known
+                    .ok()
+                    .map(|at| before[at])
+                    .filter(|process| process.1 == started_at);
                 (
-                    process.0,
-                    ms.saturating_sub(before.get(process).copied().unwrap_or(0)),
+                    pid,
+                    ms.saturating_sub(earlier.map_or(0, |process| process.2)),
                 )
             })
             .collect();
@@ -106,8 +119,8 @@ impl CpuUse {
         }
         let used: u64 = pids
             .iter()
-            .filter_map(|pid| self.used_ms.get(pid))
-            .fold(0, |sum, &ms| sum.saturating_add(ms));
+            .filter_map(|pid| self.used_ms.binary_search_by_key(pid, |used| used.0).ok())
+            .fold(0, |sum, at| sum.saturating_add(self.used_ms[at].1));
         let lasting = u64::try_from(self.lasting.as_millis()).unwrap_or(u64::MAX);
         let is_busy = used.saturating_mul(100) >= lasting.saturating_mul(BUSY_PERCENT);
         Some(if is_busy {

@@ -20,7 +20,7 @@ use diogenes_proto::{Finding, Health, Severity, Timestamp, Untrusted};
 use super::container::Container;
 use super::judgement::Trouble;
 use super::track::Track;
-use crate::words::{bytes, clock, sentence};
+use crate::words::{bytes, clock, decimal, sentence};
 
 /// Everything that is wrong now, each found just now; the caller remembers since when.
 pub(crate) fn findings<'a>(
@@ -129,7 +129,8 @@ fn of_container(container: &Container, now: Timestamp) -> Vec<Finding> {
         resources.memory_percent(),
     ) {
         let summary = format!(
-            "memory is at {percent:.0}%: {} of {}",
+            "memory is at {}%: {} of {}",
+            decimal(percent, 0),
             bytes(used),
             bytes(limit)
         );

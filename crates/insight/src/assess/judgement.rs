@@ -11,6 +11,7 @@ use diogenes_proto::{Health, ProbeKind, ProbeOutcome, Timestamp, Untrusted, Verd
 
 use super::condition::Recovery;
 use super::track::{Presence, Track};
+use crate::order::sort_by_key;
 use crate::recognise::socket_words;
 use crate::words::{clock, sentence, span};
 
@@ -85,7 +86,7 @@ pub(crate) fn judge(track: &Track, now: Timestamp) -> Judgement {
         ));
     }
     // Stable: of equals, the earlier truth is the deeper cause.
-    facts.sort_by_key(|fact| std::cmp::Reverse(weight(fact.health)));
+    sort_by_key(&mut facts, |fact| std::cmp::Reverse(weight(fact.health)));
     let mut evidence: Vec<Untrusted> = facts.iter().map(|fact| sentence(&fact.words)).collect();
     evidence.extend(track.seen.evidence.iter().cloned());
     evidence.truncate(MAX_EVIDENCE);

@@ -21,11 +21,12 @@ mod report;
 mod schedule;
 mod track;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use diogenes_proto::{Health, ProbeOutcome, ProbeSpec, Process, Snapshot, Timestamp};
+use diogenes_proto::{Health, ProbeOutcome, ProbeSpec, Snapshot, Timestamp};
 
+use crate::order::{ByPid, sort_by_key};
 use crate::recognise::{Recognised, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
@@ -58,8 +59,8 @@ pub struct Assessor {
     beyond: usize,
     health: Health,
     since: Option<Timestamp>,
-    /// Since when each finding holds, by code and service.
-    found_since: BTreeMap<(String, Option<String>), Timestamp>,
+    /// Since when each finding holds: code, service and moment, in the order of the first two.
+    found_since: Vec<(String, Option<String>, Timestamp)>,
 }
 
 impl Assessor {
@@ -71,12 +72,8 @@ impl Assessor {
 
     /// Takes in a snapshot. Call it whenever one is taken: at intervals, and when a service's process ends.
     pub fn observe(&mut self, now: Timestamp, snapshot: &Snapshot) {
-        let processes: BTreeMap<u32, &Process> = snapshot
-            .processes
-            .iter()
-            .map(|p| (p.container_pid, p))
-            .collect();
-        let cpu = self.container.observe(now, snapshot);
+        let processes = ByPid::new(&snapshot.processes);
+        let cpu = self.container.observe(now, snapshot, &processes);
         let (seen, beyond) = recognise_counting(snapshot);
         self.beyond = beyond;
         let matches = self.matches(&seen);
@@ -104,7 +101,7 @@ impl Assessor {
             .filter(|(_, is_seen)| !is_seen)
         {
             let lives = track.seen.pids.iter().any(|pid| {
-                let process = processes.get(pid).filter(|p| p.state != 'Z');
+                let process = processes.get(*pid).filter(|p| p.state != 'Z');
                 // A process that started later than the service was seen is another one with the same number.
                 process.is_some_and(|p| {
                     track
@@ -116,7 +113,7 @@ impl Assessor {
                 .listeners
                 .iter()
                 .any(|l| l.port.is_some_and(|port| track.seen.ports.contains(&port)));
-            let is_zombie = |pid: &u32| processes.get(pid).is_some_and(|p| p.state == 'Z');
+            let is_zombie = |pid: &u32| processes.get(*pid).is_some_and(|p| p.state == 'Z');
             let zombie = track.seen.pids.first().copied().filter(is_zombie);
             track.missed(lives, Absence { port_taken, zombie }, now);
         }
@@ -157,7 +154,7 @@ impl Assessor {
             .filter(|t| t.schedule.is_due(now))
             .collect();
         // Who has waited longest goes first, so that a crowd is served in turn.
-        waiting.sort_by_key(|track| track.schedule.next());
+        sort_by_key(&mut waiting, |track| track.schedule.next());
         for track in waiting {
             if in_flight + due.len() >= MAX_IN_FLIGHT {
                 break;
@@ -215,10 +212,7 @@ impl Assessor {
 
     /// The main process of each service that is there: those whose end must be noticed at once.
     pub fn main_pids(&self) -> impl Iterator<Item = u32> + '_ {
-        let present = self
-            .tracks
-            .iter()
-            .filter(|t| t.is_running());
+        let present = self.tracks.iter().filter(|t| t.is_running());
         present.filter_map(|t| t.seen.pids.first().copied())
     }
 
@@ -226,7 +220,7 @@ impl Assessor {
     /// same process; the same key; the same program come back.
     fn matches(&self, seen: &[Recognised]) -> Vec<Option<usize>> {
         let mut matches = vec![None; seen.len()];
-        let mut taken = BTreeSet::new();
+        let mut taken = vec![false; self.tracks.len()];
         for sign in [same_process, same_key, come_back] {
             for (service, found) in seen.iter().zip(&mut matches) {
                 if found.is_some() {
@@ -236,10 +230,10 @@ impl Assessor {
                     .tracks
                     .iter()
                     .enumerate()
-                    .filter(|(index, track)| !taken.contains(index) && sign(track, service));
+                    .filter(|(index, track)| !taken[*index] && sign(track, service));
                 // Of two that might have come back, neither is taken for the other.
                 if let (Some((index, _)), None) = (candidates.next(), candidates.next()) {
-                    taken.insert(index);
+                    taken[index] = true;
                     *found = Some(index);
                 }
             }
@@ -272,7 +266,7 @@ impl Assessor {
             .checked_sub(MAX_GONE)
             .filter(|&surplus| surplus > 0)
         {
-            gone.sort_unstable();
+            sort_by_key(&mut gone, |&at| at);
             let until = gone[surplus - 1];
             let mut to_drop = surplus;
             self.tracks.retain(|track| {

@@ -7,7 +7,8 @@ use diogenes_proto::{Finding, Health, Report, Service, Timestamp, Untrusted};
 use super::judgement::Trouble;
 use super::track::{Presence, Track};
 use super::{Assessor, finding};
-use crate::words::{count, list, role_words, sentence};
+use crate::order::sort_by;
+use crate::words::{count, decimal, list, role_words, sentence};
 
 /// Most services and findings told.
 const MAX_SERVICES: usize = 128;
@@ -64,7 +65,7 @@ impl Assessor {
             }
             services.push(service);
         }
-        services.sort_by(|a, b| {
+        sort_by(&mut services, |a, b| {
             let rank = |service: &Service| {
                 let role = service.role.as_deref();
                 let place = ROLES
@@ -81,14 +82,19 @@ impl Assessor {
     /// The findings, the weightiest first, with the number of those left out.
     fn findings(&mut self, now: Timestamp) -> (Vec<Finding>, usize) {
         let mut findings = finding::findings(self.tracks.iter(), &self.container, now);
-        let mut since = BTreeMap::new();
         for finding in &mut findings {
-            let name = (finding.code.clone(), finding.service.clone());
-            finding.since = self.found_since.get(&name).copied().unwrap_or(now);
-            since.insert(name, finding.since);
+            let name = (&finding.code, &finding.service);
+            let known = self
+                .found_since
+                .binary_search_by(|(code, service, _)| (code, service).cmp(&name));
+            finding.since = known.map_or(now, |at| self.found_since[at].2);
         }
-        self.found_since = since;
-        findings.sort_by(|a, b| {
+        let names = findings
+            .iter()
+            .map(|f| (f.code.clone(), f.service.clone(), f.since));
+        self.found_since = names.collect();
+        sort_by(&mut self.found_since, Ord::cmp);
+        sort_by(&mut findings, |a, b| {
             (a.severity, a.since, &a.code, &a.service)
                 .cmp(&(b.severity, b.since, &b.code, &b.service))
         });
@@ -118,7 +124,7 @@ impl Assessor {
             self.container.pids_near_limit(),
         ) {
             (Some(percent), _) if self.container.is_memory_short() => {
-                format!("memory is at {percent:.0}% of its limit")
+                format!("memory is at {}% of its limit", decimal(percent, 0))
             }
             (_, Some((pids, limit))) => {
                 format!("{pids} of {limit} processes and threads are in use")
@@ -208,17 +214,13 @@ fn shorten(service: &mut Service) -> bool {
 
 /// Role → services in words; of several with one role, all.
 fn roles(services: &[Service]) -> BTreeMap<String, Untrusted> {
-    let mut words: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for service in services {
-        if let Some(role) = &service.role {
-            words
-                .entry(role.clone())
-                .or_default()
-                .push(role_words(service));
+    let mut words = BTreeMap::new();
+    for role in services.iter().filter_map(|service| service.role.as_ref()) {
+        if !words.contains_key(role) {
+            let same = services.iter().filter(|s| s.role.as_ref() == Some(role));
+            let same: Vec<String> = same.map(role_words).collect();
+            words.insert(role.clone(), sentence(list(&same)));
         }
     }
     words
-        .into_iter()
-        .map(|(role, services)| (role, sentence(list(&services))))
-        .collect()
 }

@@ -557,7 +557,11 @@ fn what_is_logged_is_asked_every_thirty_seconds_or_when_a_neighbour_ends() {
     assert_eq!(play.probe(answers()), 2, "nginx and the application");
     play.wait(5_000);
     let mut alone = scene::web();
-    let application = alone.snapshot.listeners.iter().find(|l| l.port == Some(8000));
+    let application = alone
+        .snapshot
+        .listeners
+        .iter()
+        .find(|l| l.port == Some(8000));
     for pid in application.expect("a listener").owners.clone() {
         alone = alone.without(pid);
     }

@@ -5,12 +5,11 @@
 //! same listener join too. Two known kinds never join: a socket that leaked from one into the other stays
 //! with the one that has had it longer.
 
-use std::collections::BTreeMap;
-
 use diogenes_proto::{Process, Snapshot, Transport};
 
 use super::claim;
 use crate::catalogue::Kind;
+use crate::order::{ByPid, sort_by_key};
 
 /// Processes that belong together.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub(super) struct Family<'a> {
 /// The forest of processes while it is being joined.
 struct Forest<'a> {
     processes: &'a [Process],
-    by_pid: BTreeMap<u32, usize>,
+    by_pid: ByPid<'a>,
     /// Each process's claim.
     claims: Vec<Option<&'static Kind>>,
     /// Each process's stream listeners, by index in the snapshot, ascending.
@@ -48,16 +47,16 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family<'_>> {
 impl<'a> Forest<'a> {
     fn new(snapshot: &'a Snapshot) -> Self {
         let processes = snapshot.processes.as_slice();
-        let by_pid: BTreeMap<u32, usize> = processes
-            .iter()
-            .enumerate()
-            .map(|(index, p)| (p.container_pid, index))
-            .collect();
+        let by_pid = ByPid::new(processes);
         let mut held = vec![Vec::new(); processes.len()];
         for (index, listener) in snapshot.listeners.iter().enumerate() {
             if listener.transport != Transport::Udp {
-                for process in listener.owners.iter().filter_map(|pid| by_pid.get(pid)) {
-                    held[*process].push(index);
+                for process in listener
+                    .owners
+                    .iter()
+                    .filter_map(|&pid| by_pid.position(pid))
+                {
+                    held[process].push(index);
                 }
             }
         }
@@ -80,7 +79,7 @@ impl<'a> Forest<'a> {
     }
 
     fn parent(&self, index: usize) -> Option<usize> {
-        let parent = self.by_pid.get(&self.processes[index].parent_pid).copied();
+        let parent = self.by_pid.position(self.processes[index].parent_pid);
         parent.filter(|&parent| parent != index)
     }
 
@@ -154,7 +153,7 @@ impl<'a> Forest<'a> {
             let owners: Vec<usize> = listener
                 .owners
                 .iter()
-                .filter_map(|pid| self.by_pid.get(pid).copied())
+                .filter_map(|&pid| self.by_pid.position(pid))
                 .collect();
             let claimed: Vec<usize> = owners
                 .iter()
@@ -194,7 +193,7 @@ impl<'a> Forest<'a> {
                 None => break,
             }
         }
-        let has_init = self.by_pid.contains_key(&1);
+        let has_init = self.by_pid.position(1).is_some();
         has_init && self.processes[index].container_pid != 1
     }
 
@@ -202,23 +201,24 @@ impl<'a> Forest<'a> {
         let roots: Vec<usize> = (0..self.processes.len())
             .map(|index| self.find(index))
             .collect();
-        let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut members = vec![Vec::new(); roots.len()];
         for (index, &root) in roots.iter().enumerate() {
             if self.processes[index].state != 'Z' {
-                members.entry(root).or_default().push(index);
+                members[root].push(index);
             }
         }
         let mut listeners = self.listeners_by_family(snapshot);
         members
             .into_iter()
+            .enumerate()
             .filter_map(|(root, mut indices)| {
-                let listeners = listeners.remove(&root).unwrap_or_default();
+                let listeners = std::mem::take(&mut listeners[root]);
                 let claim = indices.iter().find_map(|&index| self.claims[index]);
                 if claim.is_none() && listeners.is_empty() {
                     return None;
                 }
                 // The main one is the one whose parent is no member; of several, the oldest.
-                indices.sort_by_key(|&index| {
+                sort_by_key(&mut indices, |&index| {
                     let process = &self.processes[index];
                     let has_parent_here = self.parent(index).is_some_and(|p| roots[p] == root);
                     (has_parent_here, process.started_at, process.container_pid)
@@ -236,14 +236,15 @@ impl<'a> Forest<'a> {
             .collect()
     }
 
-    /// Each listener belongs to one family: one of a known kind before a stranger, the older before the younger.
-    fn listeners_by_family(&mut self, snapshot: &Snapshot) -> BTreeMap<usize, Vec<usize>> {
-        let mut listeners: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    /// By representative. Each listener belongs to one family: one of a known kind before a stranger, the older
+    /// before the younger.
+    fn listeners_by_family(&mut self, snapshot: &Snapshot) -> Vec<Vec<usize>> {
+        let mut listeners = vec![Vec::new(); self.processes.len()];
         for (index, listener) in snapshot.listeners.iter().enumerate() {
             let owners: Vec<usize> = listener
                 .owners
                 .iter()
-                .filter_map(|pid| self.by_pid.get(pid).copied())
+                .filter_map(|&pid| self.by_pid.position(pid))
                 .collect();
             let holder = owners.into_iter().min_by_key(|&owner| {
                 let process = &self.processes[owner];
@@ -251,7 +252,7 @@ impl<'a> Forest<'a> {
                 (stranger, process.started_at, process.container_pid)
             });
             if let Some(holder) = holder {
-                listeners.entry(self.find(holder)).or_default().push(index);
+                listeners[self.find(holder)].push(index);
             }
         }
         listeners

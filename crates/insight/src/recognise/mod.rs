@@ -21,6 +21,7 @@ use diogenes_proto::{
 };
 
 use crate::catalogue::{Kind, Layer};
+use crate::order::{sort_by, sort_by_key};
 use crate::program::{Program, application};
 use crate::words::{port_words, sentence};
 use family::Family;
@@ -90,7 +91,7 @@ fn all(snapshot: &Snapshot) -> Vec<Recognised> {
         services.extend(main_process(snapshot));
     }
     // Known kinds first, so that a crowd of strangers cannot push them out.
-    services.sort_by(|a, b| {
+    sort_by(&mut services, |a, b| {
         let rank = |s: &Recognised| (s.entry.is_none(), s.ports.first().copied(), s.started_at);
         rank(a).cmp(&rank(b)).then_with(|| a.pids.cmp(&b.pids))
     });
@@ -197,13 +198,8 @@ fn main_process(snapshot: &Snapshot) -> Option<Recognised> {
 fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
     let nobodys =
         |l: &&Listener| l.transport == Transport::Tcp && l.owners.is_empty() && !is_engines_dns(l);
-    let ports: BTreeSet<u16> = snapshot
-        .listeners
-        .iter()
-        .filter(nobodys)
-        .filter_map(|l| l.port)
-        .collect();
-    ports
+    let ports = snapshot.listeners.iter().filter(nobodys);
+    ascending(ports.filter_map(|l| l.port).collect())
         .into_iter()
         .map(|port| {
             let listeners: Vec<Listener> = snapshot
@@ -257,12 +253,15 @@ fn ports(listeners: &[Listener]) -> Vec<u16> {
         Transport::Udp => l.port.is_some_and(|port| port < EPHEMERAL_PORTS),
         Transport::Unix => false,
     };
-    let ports: BTreeSet<u16> = listeners
-        .iter()
-        .filter(told)
-        .filter_map(|l| l.port)
-        .collect();
-    ports.into_iter().collect()
+    let told = listeners.iter().filter(told);
+    ascending(told.filter_map(|l| l.port).collect())
+}
+
+/// Each port once, ascending.
+fn ascending(mut ports: Vec<u16>) -> Vec<u16> {
+    sort_by_key(&mut ports, |&port| port);
+    ports.dedup();
+    ports
 }
 
 /// A service's key before it is made unique: kind and lowest port, else kind and name.

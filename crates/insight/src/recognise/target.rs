@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use diogenes_proto::{Listener, ProbeTarget, Transport};
 
+use crate::order::sort_by_key;
+
 /// Most ways that are tried for one service.
 const MAX_TARGETS: usize = 4;
 
@@ -16,7 +18,7 @@ pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> 
         .filter(|l| l.transport == Transport::Tcp)
         .filter_map(|l| Some((l.port?, l.address?)))
         .collect();
-    tcp.sort_by_key(|&(p, address)| {
+    sort_by_key(&mut tcp, |&(p, address)| {
         (
             Some(p) != port,
             p,

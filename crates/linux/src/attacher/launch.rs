@@ -11,7 +11,9 @@ use rustix::net::SendFlags;
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::link::{self, Request};
-use crate::contract::{AGENT_CAPABILITIES, AGENT_UID, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE, SESSION_FD, agent_args};
+use crate::contract::{
+    AGENT_CAPABILITIES, AGENT_UID, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE, SESSION_FD, agent_args,
+};
 
 /// Where a launcher keeps its descriptors; what is above is closed.
 const PROGRAM_FD: RawFd = 4;
@@ -77,7 +79,11 @@ impl Step {
 /// Tells the kernel to reap this process's children by itself (wait(2), SIG_IGN of SIGCHLD).
 pub(super) fn ignore_children() -> Result<(), Errno> {
     // SAFETY: SIG_IGN is a valid disposition and no handler is replaced that anybody relies on.
-    if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) } == libc::SIG_ERR { Err(last_errno()) } else { Ok(()) }
+    if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) } == libc::SIG_ERR {
+        Err(last_errno())
+    } else {
+        Ok(())
+    }
 }
 
 /// Forks the launcher and returns its pidfd; the child's side does not return.
@@ -90,7 +96,12 @@ pub(super) fn fork_launcher(
     match clone(0)? {
         Some(launcher) => Ok(launcher),
         None => {
-            let fds = [session.as_raw_fd(), program.as_raw_fd(), outcome.as_raw_fd(), request.init.as_raw_fd()];
+            let fds = [
+                session.as_raw_fd(),
+                program.as_raw_fd(),
+                outcome.as_raw_fd(),
+                request.init.as_raw_fd(),
+            ];
             let (step, errno) = match arrange(fds) {
                 Ok(()) => launch(request),
                 Err(errno) => (Step::Descriptors, errno),
@@ -112,7 +123,11 @@ fn arrange(fds: [RawFd; 4]) -> Result<(), Errno> {
     }
     for (fd, place) in parked.into_iter().zip(places) {
         // Only the session survives the execution of the agent.
-        let flags = if place == SESSION_FD { 0 } else { libc::O_CLOEXEC };
+        let flags = if place == SESSION_FD {
+            0
+        } else {
+            libc::O_CLOEXEC
+        };
         // SAFETY: dup3 takes no pointer.
         check(unsafe { libc::dup3(fd, place, flags) })?;
     }
@@ -176,19 +191,39 @@ fn join_namespaces() -> Result<(), Errno> {
 
 /// No core dump of what is in a companion's memory may appear in a container.
 fn limit_resources() -> Result<(), Errno> {
-    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    rustix::process::setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?;
     let files = rustix::process::getrlimit(Resource::Nofile);
     let bounded = |limit: Option<u64>| Some(limit.map_or(1024, |limit| limit.min(1024)));
-    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: bounded(files.current), maximum: bounded(files.maximum) })
+    rustix::process::setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: bounded(files.current),
+            maximum: bounded(files.maximum),
+        },
+    )
 }
 
 /// Leaves the supervisor's session keyring for a new, empty one (keyctl(2)); fine where the kernel has none.
 fn join_new_keyring() -> Result<(), Errno> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
     // SAFETY: a null name asks for an anonymous keyring; nothing is read.
-    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>()) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<u8>(),
+        )
+    };
     match result {
-        -1 => Some(last_errno()).filter(|&errno| errno != Errno::NOSYS).map_or(Ok(()), Err),
+        -1 => Some(last_errno())
+            .filter(|&errno| errno != Errno::NOSYS)
+            .map_or(Ok(()), Err),
         _ => Ok(()),
     }
 }
@@ -201,7 +236,15 @@ fn join_new_keyring() -> Result<(), Errno> {
 fn drop_privileges() -> Result<(), Errno> {
     let prctl = |option, argument: libc::c_ulong, second: libc::c_ulong| {
         // SAFETY: none of the options used below takes a pointer.
-        check(unsafe { libc::prctl(option, argument, second, 0 as libc::c_ulong, 0 as libc::c_ulong) })
+        check(unsafe {
+            libc::prctl(
+                option,
+                argument,
+                second,
+                0 as libc::c_ulong,
+                0 as libc::c_ulong,
+            )
+        })
     };
     // The kernel may know more capabilities than any list made here; it answers EINVAL after its last.
     for capability in 0..64 {
@@ -221,7 +264,11 @@ fn drop_privileges() -> Result<(), Errno> {
     check(unsafe { libc::setresuid(AGENT_UID, AGENT_UID, AGENT_UID) })?;
     set_capabilities(0, AGENT_CAPABILITIES, AGENT_CAPABILITIES)?;
     for capability in [CAP_SYS_PTRACE, CAP_DAC_OVERRIDE] {
-        prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong, capability.into())?;
+        prctl(
+            libc::PR_CAP_AMBIENT,
+            libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong,
+            capability.into(),
+        )?;
     }
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
 }
@@ -243,9 +290,16 @@ fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Result<
     let half = |shift: u32| {
         #[expect(clippy::cast_possible_truncation, reason = "one half at a time")]
         let cut = |set: u64| (set >> shift) as u32;
-        Data { effective: cut(effective), permitted: cut(permitted), inheritable: cut(inheritable) }
+        Data {
+            effective: cut(effective),
+            permitted: cut(permitted),
+            inheritable: cut(inheritable),
+        }
     };
-    let header = Header { version: VERSION_3, pid: 0 };
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
     let data = [half(0), half(32)];
     // SAFETY: both pointers are to live structures of the layout that the version in the header names.
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(drop)
@@ -261,18 +315,31 @@ fn prepare_agent() -> Result<(), Errno> {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     // SAFETY: an all-zero `sigset_t` is the empty set on Linux, and no old one is written.
-    check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &std::mem::zeroed(), std::ptr::null_mut()) }).map(drop)
+    check(unsafe {
+        libc::sigprocmask(libc::SIG_SETMASK, &std::mem::zeroed(), std::ptr::null_mut())
+    })
+    .map(drop)
 }
 
 /// Executes the program with an empty environment; returns only where that fails.
 fn execute(args: &[String]) -> Errno {
-    let args: Vec<CString> = args.iter().filter_map(|arg| CString::new(arg.as_str()).ok()).collect();
+    let args: Vec<CString> = args
+        .iter()
+        .filter_map(|arg| CString::new(arg.as_str()).ok())
+        .collect();
     let mut argv: Vec<_> = args.iter().map(|arg| arg.as_ptr()).collect();
     argv.push(std::ptr::null());
     let environment = [std::ptr::null::<libc::c_char>()];
     // SAFETY: the path is a C string, both lists are of C strings and end with null, and all live until the call's end.
     unsafe {
-        libc::syscall(libc::SYS_execveat, PROGRAM_FD, c"".as_ptr(), argv.as_ptr(), environment.as_ptr(), libc::AT_EMPTY_PATH)
+        libc::syscall(
+            libc::SYS_execveat,
+            PROGRAM_FD,
+            c"".as_ptr(),
+            argv.as_ptr(),
+            environment.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
     };
     last_errno()
 }
@@ -293,7 +360,11 @@ fn clone(flags: libc::c_int) -> Result<Option<OwnedFd>, Errno> {
     }
     let mut pidfd: RawFd = -1;
     // A sibling's exit signal is its parent's affair.
-    let exit_signal = if flags & libc::CLONE_PARENT == 0 { libc::SIGCHLD } else { 0 };
+    let exit_signal = if flags & libc::CLONE_PARENT == 0 {
+        libc::SIGCHLD
+    } else {
+        0
+    };
     let args = Args {
         flags: (u64::from(flags.cast_unsigned())) | libc::CLONE_PIDFD as u64,
         pidfd: &raw mut pidfd as u64,
@@ -330,7 +401,11 @@ fn exit(code: libc::c_int) -> ! {
 }
 
 fn check<T: Into<i64> + Copy>(result: T) -> Result<T, Errno> {
-    if result.into() == -1 { Err(last_errno()) } else { Ok(result) }
+    if result.into() == -1 {
+        Err(last_errno())
+    } else {
+        Ok(result)
+    }
 }
 
 fn last_errno() -> Errno {

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
 use crate::program::Program;
@@ -75,7 +75,8 @@ impl Link {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let mut fds = [PollFd::new(&self.0, PollFlags::empty())];
-        poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+        poll(&mut fds, Some(&Timespec::default())).is_ok()
+            && fds[0].revents().contains(PollFlags::HUP)
     }
 
     /// Waits for the next reply; None when the attacher has ended.
@@ -84,7 +85,9 @@ impl Link {
     /// The system's.
     pub fn receive(&self) -> rustix::io::Result<Option<Reply>> {
         loop {
-            let Some((bytes, fds)) = receive(self.0.as_fd(), RecvFlags::empty())? else { return Ok(None) };
+            let Some((bytes, fds)) = receive(self.0.as_fd(), RecvFlags::empty())? else {
+                return Ok(None);
+            };
             // What does not parse cannot come from an attacher of this build.
             if let Some(reply) = parse_reply(&bytes, fds) {
                 return Ok(Some(reply));
@@ -100,17 +103,26 @@ impl Link {
 /// # Errors
 /// The system's, where sockets or descriptors have run out.
 pub fn command(program: &Program, subcommand: &str) -> std::io::Result<(Command, Link)> {
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
     let mut command = Command::new("/proc/self/exe");
     command.arg(subcommand).env_clear().current_dir("/");
-    command.stdin(Stdio::from(theirs)).stdout(Stdio::from(program.as_fd().try_clone_to_owned()?));
+    command
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::from(program.as_fd().try_clone_to_owned()?));
     Ok((command, Link(ours)))
 }
 
 /// The attacher's side: the next request; None when the supervisor has gone.
 pub(super) fn next_request(control: BorrowedFd<'_>) -> rustix::io::Result<Option<Request>> {
     loop {
-        let Some((bytes, fds)) = receive(control, RecvFlags::empty())? else { return Ok(None) };
+        let Some((bytes, fds)) = receive(control, RecvFlags::empty())? else {
+            return Ok(None);
+        };
         if let Some(request) = parse_request(&bytes, fds) {
             return Ok(Some(request));
         }
@@ -124,7 +136,12 @@ pub(super) fn reply(control: BorrowedFd<'_>, reply: &Reply) -> rustix::io::Resul
     match &reply.result {
         Ok(attached) => {
             bytes.push(0);
-            send(control, &bytes, &[attached.session.as_fd(), attached.agent.as_fd()], flags)
+            send(
+                control,
+                &bytes,
+                &[attached.session.as_fd(), attached.agent.as_fd()],
+                flags,
+            )
         }
         Err((refusal, why)) => {
             bytes.push(match refusal {
@@ -141,7 +158,11 @@ pub(super) fn reply(control: BorrowedFd<'_>, reply: &Reply) -> rustix::io::Resul
 fn parse_request(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Request> {
     let (id, rest) = bytes.split_first_chunk::<8>()?;
     let init_pid = u32::from_le_bytes(rest.try_into().ok()?);
-    Some(Request { id: u64::from_le_bytes(*id), init_pid, init: fds.into_iter().next()? })
+    Some(Request {
+        id: u64::from_le_bytes(*id),
+        init_pid,
+        init: fds.into_iter().next()?,
+    })
 }
 
 fn parse_reply(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Reply> {
@@ -158,11 +179,19 @@ fn parse_reply(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Reply> {
         3 => refused(Refusal::Failed),
         _ => return None,
     };
-    Some(Reply { id: u64::from_le_bytes(*id), result })
+    Some(Reply {
+        id: u64::from_le_bytes(*id),
+        result,
+    })
 }
 
 /// Sends one datagram with descriptors (unix(7), SCM_RIGHTS).
-pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> rustix::io::Result<()> {
+pub(super) fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> rustix::io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() {
@@ -173,13 +202,21 @@ pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>],
 }
 
 /// Receives one datagram with descriptors; None at the end.
-pub(super) fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> rustix::io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+pub(super) fn receive(
+    socket: BorrowedFd<'_>,
+    flags: RecvFlags,
+) -> rustix::io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; MAX_DATAGRAM_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
     let received = rustix::io::retry_on_intr(|| {
-        recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags)
+        recvmsg(
+            socket,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut ancillary,
+            flags,
+        )
     })?;
     let mut fds = Vec::new();
     for message in ancillary.drain() {
@@ -199,7 +236,13 @@ mod tests {
     use super::*;
 
     fn pair() -> (OwnedFd, OwnedFd) {
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
+        socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -211,7 +254,10 @@ mod tests {
         drop(link);
         let request = next_request(theirs.as_fd()).unwrap().unwrap();
         assert_eq!((request.id, request.init_pid), (7, 4711));
-        assert!(next_request(theirs.as_fd()).unwrap().is_none(), "the sender has gone");
+        assert!(
+            next_request(theirs.as_fd()).unwrap().is_none(),
+            "the sender has gone"
+        );
     }
 
     #[test]
@@ -219,9 +265,23 @@ mod tests {
         let (ours, theirs) = pair();
         let why = "x".repeat(5000);
         send(theirs.as_fd(), b"rubbish", &[], SendFlags::empty()).unwrap();
-        reply(theirs.as_fd(), &Reply { id: 1, result: Err((Refusal::Gone, why)) }).unwrap();
+        reply(
+            theirs.as_fd(),
+            &Reply {
+                id: 1,
+                result: Err((Refusal::Gone, why)),
+            },
+        )
+        .unwrap();
         let (session, agent) = pair();
-        reply(theirs.as_fd(), &Reply { id: 2, result: Ok(Attached { session, agent }) }).unwrap();
+        reply(
+            theirs.as_fd(),
+            &Reply {
+                id: 2,
+                result: Ok(Attached { session, agent }),
+            },
+        )
+        .unwrap();
         drop(theirs);
         let link = Link(ours);
         assert!(link.is_closed());

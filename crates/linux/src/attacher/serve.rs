@@ -35,17 +35,23 @@ struct Launch {
 /// The system's, with the step, where it cannot start to work.
 pub fn serve() -> Result<(), (&'static str, Errno)> {
     let step = |name| move |errno| (name, errno);
-    let control = fcntl_dupfd_cloexec(std::io::stdin(), 3).map_err(step("taking over the control socket"))?;
-    let program = fcntl_dupfd_cloexec(std::io::stdout(), 3).map_err(step("taking over the agent's program"))?;
+    let control =
+        fcntl_dupfd_cloexec(std::io::stdin(), 3).map_err(step("taking over the control socket"))?;
+    let program = fcntl_dupfd_cloexec(std::io::stdout(), 3)
+        .map_err(step("taking over the agent's program"))?;
     let empty = crate::program::empty_sealed_file().map_err(step("making an empty file"))?;
-    dup2_stdin(&empty).and_then(|()| dup2_stdout(&empty)).map_err(step("replacing standard input and output"))?;
+    dup2_stdin(&empty)
+        .and_then(|()| dup2_stdout(&empty))
+        .map_err(step("replacing standard input and output"))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("becoming undumpable"))?;
     launch::ignore_children().map_err(step("ignoring SIGCHLD"))?;
 
     let mut launches: Vec<Launch> = Vec::new();
     loop {
         let ready = wait(&control, &launches).map_err(step("waiting"))?;
-        let (control_ready, launch_ready) = ready.split_first().map_or((false, &[][..]), |(first, rest)| (*first, rest));
+        let (control_ready, launch_ready) = ready
+            .split_first()
+            .map_or((false, &[][..]), |(first, rest)| (*first, rest));
         let mut index = 0;
         let now = Instant::now();
         launches.retain_mut(|launch| {
@@ -54,7 +60,13 @@ pub fn serve() -> Result<(), (&'static str, Errno)> {
             let result = if is_ready { launch.advance() } else { None };
             let result = result.or_else(|| (now >= launch.deadline).then(|| launch.give_up()));
             let Some(result) = result else { return true };
-            let _ = link::reply(control.as_fd(), &Reply { id: launch.id, result });
+            let _ = link::reply(
+                control.as_fd(),
+                &Reply {
+                    id: launch.id,
+                    result,
+                },
+            );
             false
         });
         if control_ready {
@@ -64,7 +76,13 @@ pub fn serve() -> Result<(), (&'static str, Errno)> {
                     match start(request, &program) {
                         Ok(launch) => launches.push(launch),
                         Err(why) => {
-                            let _ = link::reply(control.as_fd(), &Reply { id, result: Err((Refusal::Failed, why)) });
+                            let _ = link::reply(
+                                control.as_fd(),
+                                &Reply {
+                                    id,
+                                    result: Err((Refusal::Failed, why)),
+                                },
+                            );
                         }
                     }
                 }
@@ -78,25 +96,54 @@ pub fn serve() -> Result<(), (&'static str, Errno)> {
 /// Waits until something can be read or a deadline passes: for the control socket first, then for each launch.
 fn wait(control: &OwnedFd, launches: &[Launch]) -> Result<Vec<bool>, Errno> {
     let mut fds = vec![PollFd::new(control, PollFlags::IN)];
-    fds.extend(launches.iter().map(|launch| PollFd::new(&launch.outcome, PollFlags::IN)));
-    let timeout = launches.iter().map(|launch| launch.deadline).min().map(|deadline| {
-        let rest = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        Timespec { tv_sec: rest.as_secs().cast_signed(), tv_nsec: rest.subsec_nanos().into() }
-    });
+    fds.extend(
+        launches
+            .iter()
+            .map(|launch| PollFd::new(&launch.outcome, PollFlags::IN)),
+    );
+    let timeout = launches
+        .iter()
+        .map(|launch| launch.deadline)
+        .min()
+        .map(|deadline| {
+            let rest =
+                deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            Timespec {
+                tv_sec: rest.as_secs().cast_signed(),
+                tv_nsec: rest.subsec_nanos().into(),
+            }
+        });
     rustix::io::retry_on_intr(|| poll(&mut fds, timeout.as_ref()))?;
     Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect())
 }
 
 fn start(request: Request, program: &OwnedFd) -> Result<Launch, String> {
     let failed = |errno: Errno| format!("cannot make sockets for the launch: {errno}");
-    let (session, agent_end) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
-    let (outcome, outcome_end) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(failed)?;
+    let (session, agent_end) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(failed)?;
+    let (outcome, outcome_end) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(failed)?;
     let launcher = launch::fork_launcher(&request, &agent_end, &outcome_end, program)
         .map_err(|errno| format!("cannot start a launcher: {errno}"))?;
     let deadline = Instant::now() + LAUNCH_DEADLINE;
-    Ok(Launch { id: request.id, deadline, launcher, outcome, session, agent: None })
+    Ok(Launch {
+        id: request.id,
+        deadline,
+        launcher,
+        outcome,
+        session,
+        agent: None,
+    })
 }
 
 type Outcome = Result<Attached, (Refusal, String)>;
@@ -124,15 +171,29 @@ impl Launch {
     }
 
     fn conclude(&mut self) -> Outcome {
-        let agent = self.agent.take().ok_or((Refusal::Failed, "the launcher died".to_owned()))?;
+        let agent = self
+            .agent
+            .take()
+            .ok_or((Refusal::Failed, "the launcher died".to_owned()))?;
         let session = self.session.try_clone();
-        let session = session.map_err(|error| (Refusal::Failed, format!("cannot pass the session on: {error}")))?;
+        let session = session.map_err(|error| {
+            (
+                Refusal::Failed,
+                format!("cannot pass the session on: {error}"),
+            )
+        })?;
         Ok(Attached { session, agent })
     }
 
     fn give_up(&mut self) -> Outcome {
         self.end();
-        Err((Refusal::Failed, format!("the launch did not finish within {} s", LAUNCH_DEADLINE.as_secs())))
+        Err((
+            Refusal::Failed,
+            format!(
+                "the launch did not finish within {} s",
+                LAUNCH_DEADLINE.as_secs()
+            ),
+        ))
     }
 
     fn end(&mut self) {
