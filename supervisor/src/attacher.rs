@@ -67,8 +67,6 @@ type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Reply>>>>;
 struct Process {
     link: Arc<Link>,
     pending: Pending,
-    /// Reaped by the runtime; it ends by itself when the link is closed.
-    _child: tokio::process::Child,
 }
 
 /// The handle to the attacher process, which it starts again when it dies.
@@ -85,7 +83,7 @@ impl Attacher {
     ///
     /// # Errors
     /// Where no fit agent program is found or no process can be started.
-    pub async fn start(agent: Option<&Path>, run_dir: &Path) -> anyhow::Result<Self> {
+    pub fn start(agent: Option<&Path>, run_dir: &Path) -> anyhow::Result<Self> {
         let path = agent.map_or_else(beside_this_executable, |path| Ok(path.to_owned()))?;
         let program = Program::load(&path, run_dir)
             .context("no agent to bring into containers; `make build` makes one beside diogenes, or name it with --agent")?;
@@ -95,6 +93,7 @@ impl Attacher {
                 run_dir.display()
             );
         }
+        attacher::adopt_orphans().context("cannot become the parent of orphaned agents")?;
         let process = Process::start(&program)?;
         Ok(Self {
             program: Arc::new(program),
@@ -169,9 +168,10 @@ impl Attacher {
 
 impl Process {
     fn start(program: &Program) -> anyhow::Result<Self> {
-        let (command, link) =
+        let (mut command, link) =
             attacher::command(program, SUBCOMMAND).context("cannot make the attacher's socket")?;
-        let child = tokio::process::Command::from(command)
+        // Nobody waits for it: the kernel reaps it, and it ends by itself when the link is closed.
+        command
             .spawn()
             .context("cannot start the attacher process")?;
         let (link, pending) = (Arc::new(link), Pending::default());
@@ -188,11 +188,7 @@ impl Process {
                 lock(&waiting).clear();
             })
             .context("cannot start a thread for the attacher's replies")?;
-        Ok(Self {
-            link,
-            pending,
-            _child: child,
-        })
+        Ok(Self { link, pending })
     }
 
     /// Whether nothing can be sent to it any more.

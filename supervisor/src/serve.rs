@@ -80,7 +80,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     })?;
 
     let (way_in, attach_error): (Arc<dyn WayIn>, _) =
-        match Attacher::start(config.agent.as_deref(), run_dir.path()).await {
+        match Attacher::start(config.agent.as_deref(), run_dir.path()) {
             Ok(attacher) => (Arc::new(attacher), None),
             Err(error) => {
                 let reason = format!("{error:#}");

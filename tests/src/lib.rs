@@ -29,7 +29,12 @@ pub fn agents_in(supervisor: &Supervisor, container: &Container) -> Vec<u32> {
     let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
     let inside = namespace(container.pid());
     let mut agents = children_of(attacher_of(supervisor));
-    agents.retain(|&pid| inside.is_some() && namespace(pid) == inside);
+    // A launcher is on its way into the namespaces, and gone in a moment.
+    agents.retain(|&pid| {
+        inside.is_some()
+            && namespace(pid) == inside
+            && command_line(pid).starts_with("diogenes-agent")
+    });
     agents
 }
 
@@ -169,7 +174,7 @@ impl Peer {
     pub fn connect(socket: &Path) -> Self {
         let mut peer = Self::ungreeted(socket);
         peer.send(b"{\"type\":\"hello\",\"protocol\":{\"min\":1,\"max\":1},\"build\":\"test\"}\n");
-        assert_eq!(peer.next().expect("a hello")["type"], "hello");
+        assert_eq!(peer.line().expect("a hello")["type"], "hello");
         peer
     }
 
@@ -195,7 +200,7 @@ impl Peer {
 
     /// The next line; None at the end.
     #[track_caller]
-    pub fn next(&mut self) -> Option<Value> {
+    pub fn line(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.stream.read_line(&mut line).expect("a line in time") {
             0 => None,
@@ -208,7 +213,7 @@ impl Peer {
     pub fn ask(&mut self, request: &Value) -> Value {
         self.send(format!("{request}\n").as_bytes());
         loop {
-            let line = self.next().expect("a reply");
+            let line = self.line().expect("a reply");
             if line["id"] == request["id"] {
                 return line;
             }

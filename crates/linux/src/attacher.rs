@@ -24,5 +24,16 @@ mod launch;
 mod link;
 mod serve;
 
+/// Makes this process, the supervisor, the parent of agents whose attacher was killed, and has the kernel reap them
+/// too: a host's init may take seconds for it, and `docker stop` waits for as long (prctl(2), PR_SET_CHILD_SUBREAPER).
+/// From then on no child of this process can be waited for.
+///
+/// # Errors
+/// The system's.
+pub fn adopt_orphans() -> rustix::io::Result<()> {
+    launch::ignore_children()?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+}
+
 pub use link::{Attached, Link, Refusal, Reply, command};
 pub use serve::serve;
