@@ -94,6 +94,8 @@ struct Task {
     next_listeners: Instant,
     next_scan: Instant,
     scan_interval: Duration,
+    /// More was done than to look at the listeners, since the code was last given back.
+    worked: bool,
 }
 
 impl Task {
@@ -112,6 +114,7 @@ impl Task {
             next_listeners: now + LISTENERS_INTERVAL,
             next_scan: now + SCAN_INTERVAL,
             scan_interval: SCAN_INTERVAL,
+            worked: true,
         }
     }
 
@@ -162,6 +165,10 @@ impl Task {
             self.look();
         } else if now >= self.next_conclusion(now) {
             self.conclude();
+        } else if self.worked && self.scan_interval >= CALM_SCAN_INTERVAL {
+            // Nothing will call for most of the code for a while: it need not stay mapped.
+            diogenes_linux::memory::release_program_code();
+            self.worked = false;
         }
     }
 
@@ -193,16 +200,13 @@ impl Task {
             (self.scan_interval * 2).min(MAX_SCAN_INTERVAL)
         };
         self.next_scan = Instant::now() + self.scan_interval;
-        if self.scan_interval >= CALM_SCAN_INTERVAL {
-            // Nothing will call for most of the code for a while: it need not stay mapped.
-            diogenes_linux::memory::release_program_code();
-        }
         self.watch.only(self.assessor.main_pids());
     }
 
     /// Starts the probes that are due, and publishes the report where it says something new or is overdue. Returns
     /// whether it says something new.
     fn conclude(&mut self) -> bool {
+        self.worked = true;
         for Due {
             key,
             spec,
@@ -235,6 +239,7 @@ impl Task {
     }
 
     fn answer(&mut self, request: Request, reply: oneshot::Sender<Message>) {
+        self.worked = true;
         let message = match request {
             Request::Ping {} => Message::Pong {},
             Request::Report {} => {

@@ -281,21 +281,34 @@ fn companions_share_the_memory_of_their_program() {
         .collect();
     // Calm, after the first looks.
     std::thread::sleep(Duration::from_secs(18));
-    let pss: Vec<_> = agents.iter().map(|&agent| pss_kib(agent)).collect();
+    let pss: Vec<_> = agents.iter().map(|&agent| usual_pss_kib(agent)).collect();
     println!("PSS of each of ten companions: {pss:?} KiB");
     assert!(pss.iter().all(|&kib| kib <= 300), "{pss:?}");
     for container in &containers[1..] {
         supervisor.words(&["detach", container.name()]);
     }
-    wait_until(SOON, "nine companions to leave", || {
+    let left = || {
         agents[1..]
             .iter()
             .all(|&agent| is_gone(agent))
             .then_some(())
-    });
-    let alone = pss_kib(agents[0]);
+    };
+    wait_until(SOON, "nine companions to leave", left);
+    let alone = usual_pss_kib(agents[0]);
     println!("PSS of a single companion: {alone} KiB");
     assert!(alone <= 921, "a single one: {alone} KiB, at most 0.9 MiB");
+}
+
+/// The median over some seconds: what a companion calls for, and gives back, moves its figure a little.
+fn usual_pss_kib(pid: u32) -> u64 {
+    let mut samples: Vec<_> = (0..10)
+        .map(|_| {
+            std::thread::sleep(Duration::from_millis(400));
+            pss_kib(pid)
+        })
+        .collect();
+    samples.sort_unstable();
+    samples[samples.len() / 2]
 }
 
 #[test]

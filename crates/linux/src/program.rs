@@ -126,7 +126,11 @@ fn hold_in_memory(bytes: &[u8]) -> Result<OwnedFd, Errno> {
         };
     let mut file = File::from(fd);
     let failed = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    file.write_all(bytes).map_err(failed)?;
+    // Page by page: for a longer write the kernel takes larger blocks of memory (mm/shmem.c), which it then maps whole
+    // into every agent, however little of them is used.
+    for page in bytes.chunks(rustix::param::page_size()) {
+        file.write_all(page).map_err(failed)?;
+    }
     file.set_permissions(Permissions::from_mode(0o111))
         .map_err(failed)?;
     let seals = SealFlags::SEAL

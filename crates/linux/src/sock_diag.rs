@@ -26,8 +26,8 @@ use rustix::net::{
 /// Most sockets taken from one dump; the rest is counted, not kept.
 pub const MAX_SOCKETS: usize = 8192;
 
-/// The kernel fills at most 32 KiB at a time, whatever the reader offers (net/netlink/af_netlink.c).
-const BUFFER_BYTES: usize = 32 * 1024;
+/// What netlink(7) asks a reader to offer at least; a dump that is longer comes in several datagrams.
+const BUFFER_BYTES: usize = 8 * 1024;
 /// Far more than any dump of listeners needs; only a broken kernel reaches it.
 const MAX_DATAGRAMS: usize = 16_384;
 /// A dump is filled while it is asked for, so an answer that is not there at once will not come.
