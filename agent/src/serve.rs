@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 use crate::companion::Companion;
 use crate::session;
 
+/// Events taken from the kernel at once; there are a few sockets and some processes to watch.
+const MAX_EVENTS: usize = 64;
 /// How many clients may be connected to an unaided agent's socket.
 const MAX_CLIENTS: usize = 16;
 
@@ -89,6 +91,7 @@ pub(crate) fn unaided(path: &Path) -> ExitCode {
 fn run(body: impl Future<Output = std::io::Result<()>>) -> ExitCode {
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_io_events_per_tick(MAX_EVENTS)
         .build()
         .and_then(|runtime| {
             let result = runtime.block_on(body);

@@ -15,6 +15,8 @@ use crate::companion::Companion;
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer that does not read is let go after this time.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// What is read at once, to begin with: most requests are short.
+const BUFFER_BYTES: usize = 1024;
 /// Requests of one peer that may be under way.
 const MAX_UNDER_WAY: usize = 32;
 
@@ -27,7 +29,7 @@ pub(crate) async fn run(stream: UnixStream, companion: Companion) {
         b"\n".to_vec(),
         line::MAX_LINE_BYTES,
     );
-    let mut lines = Framed::new(stream, codec);
+    let mut lines = Framed::with_capacity(stream, codec, BUFFER_BYTES);
     // Whoever has gone, has gone; there is nobody to tell.
     let _ = converse(&mut lines, companion).await;
 }

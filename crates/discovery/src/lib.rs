@@ -46,7 +46,7 @@ pub fn hash(snapshot: &Snapshot) -> String {
             Ok(())
         }
     }
-    let mut sink = io::BufWriter::new(Sink(Sha256::new()));
+    let mut sink = io::BufWriter::with_capacity(512, Sink(Sha256::new()));
     // A snapshot holds no map with keys that JSON cannot have, and the sink takes everything.
     let _ = serde_json::to_writer(&mut sink, snapshot);
     let Ok(Sink(hasher)) = sink.into_inner() else {

@@ -24,7 +24,7 @@ use crate::procfs::{number, words};
 /// v1 says "no limit" with the greatest number of pages there is; anything near it is none.
 const V1_UNLIMITED_BYTES: u64 = 1 << 62;
 /// `memory.stat` is the longest of the files, at some 2 KiB.
-const FILE_BYTES: usize = 8 * 1024;
+const FILE_BYTES: usize = 4 * 1024;
 
 /// The container's control files.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::raw::c_void;
+use std::sync::OnceLock;
 
 /// Unmaps this program's own code from this process: what is used again comes back page by page from the file, what
 /// was only used at the start does not. Nothing happens where `/proc` cannot be read.
@@ -9,22 +10,22 @@ use std::os::raw::c_void;
 /// Only mappings that are executable and not writable are given up: they hold nothing but the file's bytes. Source:
 /// madvise(2), `MADV_DONTNEED`; proc(5), `/proc/PID/maps`.
 pub fn release_program_code() {
-    let Ok(program) = fs::read_link("/proc/self/exe") else {
-        return;
-    };
-    let Ok(maps) = fs::read_to_string("/proc/self/maps") else {
-        return;
-    };
-    for line in maps
-        .lines()
-        .filter(|line| line.ends_with(&*program.to_string_lossy()))
-    {
-        if let Some((start, length)) = code_range(line) {
-            // SAFETY: the range is a private, read-only mapping of the program file as the kernel has just listed it,
-            // and this program never unmaps its own code: dropping its pages changes no byte of what is read there.
-            unsafe { libc::madvise(start as *mut c_void, length, libc::MADV_DONTNEED) };
-        }
+    static CODE: OnceLock<Vec<(usize, usize)>> = OnceLock::new();
+    for &(start, length) in CODE.get_or_init(program_code) {
+        // SAFETY: the range is a private, read-only mapping of the program file as the kernel has listed it, and this
+        // program never unmaps its own code: dropping its pages changes no byte of what is read there.
+        unsafe { libc::madvise(start as *mut c_void, length, libc::MADV_DONTNEED) };
     }
+}
+
+/// Where the program's code is mapped: this stays as it is from the program's start to its end.
+fn program_code() -> Vec<(usize, usize)> {
+    let Ok(program) = fs::read_link("/proc/self/exe") else {
+        return Vec::new();
+    };
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let own = |line: &&str| line.ends_with(&*program.to_string_lossy());
+    maps.lines().filter(own).filter_map(code_range).collect()
 }
 
 /// Start and length of a mapping, if it is code.
