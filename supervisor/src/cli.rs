@@ -68,7 +68,7 @@ pub(crate) struct ServeArgs {
     /// The Engine: a socket's path, unix://PATH, tcp://HOST:PORT or http://HOST:PORT.
     #[arg(long, value_name = "URL|PATH", env = "DOCKER_HOST", default_value = Endpoint::DEFAULT)]
     pub(crate) engine: Endpoint,
-    /// The agent's program; by default the one beside this program, or within it.
+    /// The agent's program; by default the one beside this program.
     #[arg(long, value_name = "PATH")]
     pub(crate) agent: Option<PathBuf>,
 }

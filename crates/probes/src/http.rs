@@ -136,7 +136,12 @@ pub(crate) fn conclude(bytes: &[u8]) -> Option<Conclusion> {
         500.. => Verdict::Failing,
         _ => Verdict::Alive,
     };
-    let mut conclusion = Conclusion::answered(verdict, format!("HTTP {code}"));
+    // A 404 or 405 to a HEAD of the root is as good an answer as any, and should not read like trouble.
+    let words = match verdict {
+        Verdict::Alive => format!("answers HTTP (status {code})"),
+        _ => format!("HTTP {code}"),
+    };
+    let mut conclusion = Conclusion::answered(verdict, words);
     conclusion.protocol = Some("http");
     if let Some((product, version)) = header(bytes, "server").and_then(parse_product) {
         conclusion.product = Some(product);

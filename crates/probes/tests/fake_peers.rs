@@ -96,21 +96,31 @@ async fn verdicts() {
     use ProbeKind::{Discover, Http, Postgresql, Redis, Tcp};
     use Verdict::*;
     let cases = [
-        (Http, Answers(OK), Alive, "HTTP 200"),
+        (Http, Answers(OK), Alive, "answers HTTP (status 200)"),
         (
             Http,
             Answers(b"HTTP/1.0 404 Not Found\r\n\r\n"),
             Alive,
-            "HTTP 404",
+            "answers HTTP (status 404)",
         ),
-        (Http, Answers(b"HTTP/1.1 501 No\r\n\r\n"), Alive, "HTTP 501"),
+        (
+            Http,
+            Answers(b"HTTP/1.1 501 No\r\n\r\n"),
+            Alive,
+            "answers HTTP (status 501)",
+        ),
         (Http, Answers(BAD_GATEWAY), Failing, "HTTP 502"),
-        (Http, Discerns(b"HEAD", BAD_GATEWAY, OK), Alive, "HTTP 200"),
+        (
+            Http,
+            Discerns(b"HEAD", BAD_GATEWAY, OK),
+            Alive,
+            "answers HTTP (status 200)",
+        ),
         (
             Http,
             Discerns(b"HEAD", b"nonsense\r\n", OK),
             Alive,
-            "HTTP 200",
+            "answers HTTP (status 200)",
         ),
         (Http, Answers(b"\x15\x03\x01\x00\x02\x02\x46"), Alive, "TLS"),
         (Http, Answers(PONG), Garbled, "something else"),
@@ -152,7 +162,7 @@ async fn verdicts() {
         (Postgresql, IsSilent, Silent, "no answer"),
         (Tcp, IsSilent, Alive, "connects"),
         (Tcp, Floods, Alive, "connects"),
-        (Discover, Answers(OK), Alive, "HTTP 200"),
+        (Discover, Answers(OK), Alive, "answers HTTP (status 200)"),
         (Discover, Floods, Alive, "not known"),
         (Discover, Closes, Alive, "closes"),
         (Discover, IsSilent, Alive, "says nothing"),
