@@ -94,12 +94,10 @@ async fn ask(client: &Client, args: AskArgs) -> anyhow::Result<()> {
         text += &line;
         text.push('\n');
     }
-    for line in view
-        .answer
-        .evidence
-        .iter()
-        .flat_map(|evidence| evidence.lines())
-    {
+    // An answer to "why" is its evidence already, and ends with the service's own last lines.
+    let told = view.answer.intent == diogenes_insight::Intent::Why.as_str();
+    let evidence = view.answer.evidence.iter().filter(|_| !told);
+    for line in evidence.flat_map(|evidence| evidence.lines()) {
         text += &format!("  {line}\n");
     }
     print(&text)
