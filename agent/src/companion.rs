@@ -33,8 +33,6 @@ const LISTENERS_INTERVAL: Duration = Duration::from_millis(1500);
 /// The time between whole scans: right after a change, and at most.
 const SCAN_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(30);
-/// The interval from which on a container counts as calm.
-const CALM_SCAN_INTERVAL: Duration = Duration::from_secs(8);
 /// A report is sent this often even where nothing changes.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 /// A service that is well accepts a connection within this time.
@@ -165,7 +163,7 @@ impl Task {
             self.look();
         } else if now >= self.next_conclusion(now) {
             self.conclude();
-        } else if self.worked && self.scan_interval >= CALM_SCAN_INTERVAL {
+        } else if self.worked {
             // Nothing will call for most of the code for a while: it need not stay mapped.
             diogenes_linux::memory::release_program_code();
             self.worked = false;

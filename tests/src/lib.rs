@@ -53,7 +53,7 @@ pub fn agent_in(supervisor: &Supervisor, container: &Container) -> u32 {
 pub fn present(supervisor: &Supervisor, container: &Container) -> Value {
     supervisor
         .wait_for(container.name(), SOON, "its companion is present", |it| {
-            it["state"] == "present"
+            it["state"] == "present" && !it["reported_at"].is_null()
         })
         .0
 }
