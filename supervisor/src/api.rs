@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use diogenes_proto::Health;
+use diogenes_proto::request::MAX_QUESTION_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::attendants::Attendants;
@@ -22,7 +23,7 @@ use crate::health;
 use crate::names::resolve;
 use crate::problem::Problem;
 use crate::registry::{Entry, Registry};
-use crate::relay::{MAX_QUESTION_BYTES, Relay};
+use crate::relay::Relay;
 use crate::supervisor::Supervisor;
 use crate::view::{AnswerView, ContainerView, StatusView};
 

@@ -16,8 +16,6 @@ use crate::view::AnswerView;
 const ASK_DEADLINE: Duration = Duration::from_secs(1);
 /// Log lines given along when somebody asks why.
 const LOG_LINES: u32 = 20;
-/// Longest question, in bytes; an agent reads no more of it either.
-pub(crate) const MAX_QUESTION_BYTES: usize = 4096;
 
 /// The relay.
 pub(crate) struct Relay {

@@ -19,6 +19,13 @@ const MFD_EXEC: MemfdFlags = MemfdFlags::from_bits_retain(0x10);
 /// `F_SEAL_EXEC` of fcntl(2), Linux 6.3: the executable bits cannot change.
 const SEAL_EXEC: SealFlags = SealFlags::from_bits_retain(0x20);
 
+/// Neither the content, nor the length, nor these seals themselves can change.
+const CONTENT_SEALS: SealFlags = SealFlags::SEAL
+    .union(SealFlags::SHRINK)
+    .union(SealFlags::GROW)
+    .union(SealFlags::WRITE)
+    .union(SealFlags::FUTURE_WRITE);
+
 /// Why a program cannot be used as the agent.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
@@ -133,12 +140,7 @@ fn hold_in_memory(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     }
     file.set_permissions(Permissions::from_mode(0o111))
         .map_err(failed)?;
-    let seals = SealFlags::SEAL
-        | SealFlags::SHRINK
-        | SealFlags::GROW
-        | SealFlags::WRITE
-        | SealFlags::FUTURE_WRITE;
-    rustix::fs::fcntl_add_seals(&file, seals | seal_exec)?;
+    rustix::fs::fcntl_add_seals(&file, CONTENT_SEALS | seal_exec)?;
     Ok(file.into())
 }
 
@@ -165,12 +167,7 @@ pub fn empty_sealed_file() -> rustix::io::Result<OwnedFd> {
     )
     .or_else(|_| rustix::fs::memfd_create("empty", flags))?;
     rustix::fs::fchmod(&fd, Mode::empty())?;
-    let seals = SealFlags::SEAL
-        | SealFlags::SHRINK
-        | SealFlags::GROW
-        | SealFlags::WRITE
-        | SealFlags::FUTURE_WRITE;
-    rustix::fs::fcntl_add_seals(&fd, seals)?;
+    rustix::fs::fcntl_add_seals(&fd, CONTENT_SEALS)?;
     reopen(&fd, OFlags::RDONLY)
 }
 
