@@ -4,6 +4,11 @@
 //! included, can reach a loopback port: there one may look and ask, and a `Host` header that is not a loopback
 //! name is refused, so that no web page can get in by DNS rebinding.
 
+pub(crate) mod health;
+pub(crate) mod http;
+pub(crate) mod problem;
+pub(crate) mod view;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +23,13 @@ use diogenes_proto::Health;
 use diogenes_proto::request::MAX_QUESTION_BYTES;
 use serde::{Deserialize, Serialize};
 
+use crate::api::problem::Problem;
+use crate::api::view::{AnswerView, ContainerView, StatusView};
 use crate::attendants::Attendants;
-use crate::health;
-use crate::names::resolve;
-use crate::problem::Problem;
+use crate::registry::names::resolve;
 use crate::registry::{Entry, Registry};
 use crate::relay::Relay;
 use crate::supervisor::Supervisor;
-use crate::view::{AnswerView, ContainerView, StatusView};
 
 /// Longest request body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -71,7 +75,7 @@ pub(crate) fn tcp(api: Arc<Api>) -> Router {
 
 fn reading() -> Router<Arc<Api>> {
     Router::new()
-        .route("/health", get(health))
+        .route("/health", get(own_health))
         .route("/api/v1/containers", get(containers))
         .route("/api/v1/containers/{name}", get(container))
         .route("/api/v1/containers/{name}/ask", post(ask))
@@ -86,7 +90,7 @@ fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-async fn health(State(api): State<Arc<Api>>) -> Response {
+async fn own_health(State(api): State<Arc<Api>>) -> Response {
     let told = health::health(&api.supervisor, &api.registry);
     // Tekton takes any 200 for health.
     let status = if told.status == Health::Unhealthy {
@@ -284,5 +288,4 @@ fn is_loopback_host(host: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "api_tests.rs"]
 mod tests;

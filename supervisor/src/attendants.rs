@@ -1,5 +1,11 @@
 //! All attendants: one a container, made when it is first seen running, dismissed when it is destroyed.
 
+pub(crate) mod attacher;
+pub(crate) mod attendance;
+pub(crate) mod attendant;
+pub(crate) mod detached;
+pub(crate) mod way_in;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,11 +14,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attendance::Attendance;
-use crate::attendant::{Attendant, Command};
-use crate::detached::Detached;
+use crate::attendants::attendance::Attendance;
+use crate::attendants::attendant::{Attendant, Command};
+use crate::attendants::detached::Detached;
+use crate::attendants::way_in::{WayIn, is_allowed};
 use crate::registry::Registry;
-use crate::way_in::{WayIn, is_allowed};
 
 /// Attempts to enter a container at one time.
 const CONCURRENT_ATTACHES: usize = 8;

@@ -3,6 +3,8 @@
 //! Whoever knows how to talk to a companion inside its container talks to it the same way from outside:
 //! `RUN_DIR/ci/<name>.sock`. Questions gain what the host knows; all else is passed on as it is.
 
+pub(crate) mod ci_session;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::ci_session::serve;
-use crate::http::accept_loop;
+use crate::api::http::accept_loop;
+use crate::ci_sockets::ci_session::serve;
 use crate::registry::Registry;
 use crate::relay::Relay;
 use crate::run_dir::listen;

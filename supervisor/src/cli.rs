@@ -1,5 +1,11 @@
 //! The command line.
 
+pub(crate) mod client;
+pub(crate) mod commands;
+pub(crate) mod sheet;
+pub(crate) mod table;
+pub(crate) mod terminal;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -47,7 +53,7 @@ pub(crate) enum Command {
     /// The version of this program.
     Version,
     /// Be the process that enters containers: started by `serve`, of no use by hand.
-    #[command(name = crate::attacher::SUBCOMMAND, hide = true)]
+    #[command(name = crate::attendants::attacher::SUBCOMMAND, hide = true)]
     Attacher,
 }
 

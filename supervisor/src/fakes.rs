@@ -18,8 +18,8 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
-use crate::attacher::{AttachError, Target};
-use crate::way_in::{Companion, Process, WayIn};
+use crate::attendants::attacher::{AttachError, Target};
+use crate::attendants::way_in::{Companion, Process, WayIn};
 
 /// The other end of a session.
 pub(crate) struct Peer {

@@ -1,48 +1,27 @@
 //! `diogenes`: the supervisor and the command line to it, in one program. This file only assembles.
 //!
 //! ```text
-//! engine_follower ─► registry ◄─ attendants ─► attendant ─► session ─► the agent in the container
-//!                       │            ▲ attendance (the rule)
-//!                       ▼            │
-//!     api, ci_sockets ◄─ view      relay ◄─ questions
-//!        ▲
-//!        └── client ◄─ commands ─► table, sheet (what people read)
+//! registry::engine_follower ─► registry ◄─ attendants ─► session ─► the agent in the container
+//!                                 │            ▲ attendants::attendance (the rule)
+//!                                 ▼            │
+//!               api, ci_sockets ◄─ api::view  relay ◄─ questions
+//!                  ▲
+//!                  └── cli::client ◄─ cli::commands ─► cli::table, cli::sheet (what people read)
 //! ```
 
 mod api;
-#[allow(unreachable_pub, reason = "written as the module of a library is")]
-mod attacher;
-mod attendance;
-mod attendant;
 mod attendants;
-mod ci_session;
 mod ci_sockets;
 mod cli;
-mod client;
-mod commands;
-mod detached;
-mod engine_follower;
 mod exit;
 #[cfg(test)]
 mod fakes;
-mod health;
-mod http;
-mod lines;
-mod names;
-mod presence;
-mod problem;
 mod registry;
 mod relay;
 mod run_dir;
 mod serve;
 mod session;
-mod sheet;
 mod supervisor;
-mod table;
-mod terminal;
-mod token_bucket;
-mod view;
-mod way_in;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -56,7 +35,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if matches!(cli.command, Command::Attacher) {
         // No thread and no runtime: a process with threads cannot enter a container.
-        return attacher::run();
+        return attendants::attacher::run();
     }
     let ended = run(cli);
     let (exit, message) = ended.map_or_else(|error| exit::conclude(&error), |()| (Exit::Ok, None));
@@ -88,7 +67,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         command => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(commands::run(command, &run_dir)),
+            .block_on(cli::commands::run(command, &run_dir)),
     }
 }
 

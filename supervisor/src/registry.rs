@@ -4,6 +4,10 @@
 //! writes its companion's presence and reports. Readers get whole entries that do not change under them;
 //! no lock is held longer than it takes to swap a pointer.
 
+pub(crate) mod engine_follower;
+pub(crate) mod names;
+pub(crate) mod presence;
+
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -11,7 +15,7 @@ use diogenes_engine::{ContainerFacts, EngineVersion};
 use diogenes_proto::{Finding, Report, Timestamp};
 use tokio::sync::watch;
 
-use crate::presence::{Absence, Presence};
+use crate::registry::presence::{Absence, Presence};
 use crate::session::SessionHandle;
 
 /// All that is known of one container.

@@ -8,9 +8,9 @@ use diogenes_engine::Engine;
 use diogenes_insight::Intent;
 use diogenes_proto::{Answer, Health, HostFacts, Message, Report, Request, Timestamp, Untrusted};
 
-use crate::presence::Presence;
+use crate::api::view::AnswerView;
 use crate::registry::Entry;
-use crate::view::AnswerView;
+use crate::registry::presence::Presence;
 
 /// How long a companion may think. It needs a millisecond; a person waits.
 const ASK_DEADLINE: Duration = Duration::from_secs(1);

@@ -17,19 +17,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::http;
 use crate::api::{self, Api};
-use crate::attacher::Attacher;
 use crate::attendants::Attendants;
+use crate::attendants::attacher::Attacher;
+use crate::attendants::detached::Detached;
+use crate::attendants::way_in::{NoWayIn, WayIn};
 use crate::ci_sockets::CiSockets;
-use crate::detached::Detached;
-use crate::engine_follower::EngineFollower;
 use crate::exit::Failure;
-use crate::http;
 use crate::registry::Registry;
+use crate::registry::engine_follower::EngineFollower;
 use crate::relay::Relay;
 use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
-use crate::way_in::{NoWayIn, WayIn};
 
 /// How long the whole shutdown may take.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);

@@ -8,6 +8,9 @@
 //! The agent may have been taken over: its lines are bounded in length, rate and number of mistakes, and it
 //! can neither make the supervisor wait nor make it remember without bound.
 
+pub(crate) mod lines;
+pub(crate) mod token_bucket;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -19,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::lines::{LineReader, send, send_text};
+use crate::session::lines::{LineReader, send, send_text};
 
 /// How long an agent has for its hello.
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
@@ -307,5 +310,4 @@ impl Session {
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

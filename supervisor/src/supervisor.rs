@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use diogenes_proto::Timestamp;
 
+use crate::api::view::{EngineView, SupervisorView};
 use crate::registry::EngineStatus;
-use crate::view::{EngineView, SupervisorView};
 
 /// This supervisor.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use diogenes_proto::untrusted::escape;
 use diogenes_proto::{Health, Timestamp};
 
-use crate::terminal::Terminal;
-use crate::view::{ContainerView, ServiceView, StatusView};
+use crate::api::view::{ContainerView, ServiceView, StatusView};
+use crate::cli::terminal::Terminal;
 
 /// The columns' heads.
 const HEADS: [&str; 7] = [

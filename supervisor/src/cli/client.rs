@@ -8,10 +8,10 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
 
 use crate::api::Question;
+use crate::api::problem::Problem;
+use crate::api::view::{AnswerView, ContainerView, StatusView};
 use crate::exit::Failure;
-use crate::problem::Problem;
 use crate::run_dir;
-use crate::view::{AnswerView, ContainerView, StatusView};
 
 /// How long the supervisor may take to say what it knows, or to ask a companion.
 const DEADLINE: Duration = Duration::from_secs(5);

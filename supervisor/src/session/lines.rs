@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::bytes::Bytes;
 use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead};
 
-use crate::token_bucket::TokenBucket;
+use crate::session::token_bucket::TokenBucket;
 
 /// Sustained rate and burst, in bytes. A full report of a large container has some tens of KiB.
 const BYTES_PER_SECOND: u32 = 1024 * 1024;

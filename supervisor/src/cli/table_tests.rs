@@ -2,9 +2,9 @@ use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::{Report, Resources, Service};
 
 use super::*;
-use crate::presence::{Absence, Presence};
+use crate::api::view::{EngineView, SupervisorView};
 use crate::registry::Registry;
-use crate::view::{EngineView, SupervisorView};
+use crate::registry::presence::{Absence, Presence};
 
 const NOW: u64 = 1_769_850_000_000;
 

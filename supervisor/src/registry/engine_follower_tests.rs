@@ -1,9 +1,9 @@
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::detached::Detached;
+use crate::api::view::ContainerView;
+use crate::attendants::detached::Detached;
 use crate::fakes::{FakeEngine, FakeWayIn, exited, running, until};
-use crate::view::ContainerView;
 
 struct World {
     engine: Arc<FakeEngine>,

@@ -7,7 +7,7 @@ use tokio::net::UnixStream;
 
 use diogenes_linux::pidfd::PidFd;
 
-use crate::attacher::{AttachError, Attacher, Target};
+use crate::attendants::attacher::{AttachError, Attacher, Target};
 
 /// A companion that has just come in.
 pub(crate) struct Companion {
@@ -73,6 +73,6 @@ impl WayIn for NoWayIn {
 pub(crate) fn is_allowed(facts: &ContainerFacts) -> bool {
     facts
         .labels
-        .get(crate::presence::ATTACH_LABEL)
+        .get(crate::registry::presence::ATTACH_LABEL)
         .is_none_or(|value| value != "false")
 }

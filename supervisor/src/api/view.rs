@@ -12,8 +12,8 @@ use diogenes_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::presence::Presence;
 use crate::registry::Entry;
+use crate::registry::presence::Presence;
 
 /// One container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use diogenes_proto::{Health, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::api::view::{ContainerView, EngineView};
 use crate::registry::Registry;
 use crate::supervisor::Supervisor;
-use crate::view::{ContainerView, EngineView};
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]

@@ -21,34 +21,34 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 /// The hidden subcommand that this executable is started with to become the attacher.
-pub const SUBCOMMAND: &str = "attacher";
+pub(crate) const SUBCOMMAND: &str = "attacher";
 
 /// The attacher gives a launch up after 5 s; when even that does not come, it is not well itself.
 const REPLY_DEADLINE: Duration = Duration::from_secs(8);
 
 /// What to enter.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// Full container id, 64 hex digits.
-    pub container_id: String,
+    pub(crate) container_id: String,
     /// The container's init, in the supervisor's pid namespace (`State.Pid` of the Engine).
-    pub init_pid: u32,
+    pub(crate) init_pid: u32,
 }
 
 /// An agent that was brought into a container.
 #[derive(Debug)]
-pub struct Attached {
+pub(crate) struct Attached {
     /// The session: JSON lines, the agent's `hello` comes first.
-    pub session: UnixStream,
+    pub(crate) session: UnixStream,
     /// The agent process.
-    pub agent: PidFd,
+    pub(crate) agent: PidFd,
     /// The container's init.
-    pub init: PidFd,
+    pub(crate) init: PidFd,
 }
 
 /// Why a container could not be entered.
 #[derive(Debug, thiserror::Error)]
-pub enum AttachError {
+pub(crate) enum AttachError {
     /// The container ended in between.
     #[error("the container's first process is gone")]
     Gone,
@@ -71,7 +71,7 @@ struct Process {
 
 /// The handle to the attacher process, which it starts again when it dies.
 #[derive(Clone, Debug)]
-pub struct Attacher {
+pub(crate) struct Attacher {
     program: Arc<Program>,
     process: Arc<tokio::sync::Mutex<Process>>,
     last_id: Arc<AtomicU64>,
@@ -83,7 +83,7 @@ impl Attacher {
     ///
     /// # Errors
     /// Where no fit agent program is found or no process can be started.
-    pub fn start(agent: Option<&Path>, run_dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(agent: Option<&Path>, run_dir: &Path) -> anyhow::Result<Self> {
         let path = agent.map_or_else(beside_this_executable, |path| Ok(path.to_owned()))?;
         let program = Program::load(&path, run_dir)
             .context("no agent to bring into containers; `make build` makes one beside diogenes, or name it with --agent")?;
@@ -106,7 +106,7 @@ impl Attacher {
     ///
     /// # Errors
     /// See [`AttachError`].
-    pub async fn attach(&self, target: &Target) -> Result<Attached, AttachError> {
+    pub(crate) async fn attach(&self, target: &Target) -> Result<Attached, AttachError> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             AttachError::Failed(format!("{what}: {error}"))
         };
@@ -206,7 +206,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Becomes the attacher: what the hidden subcommand runs, before there is any thread. Returns the exit code.
-pub fn run() -> std::process::ExitCode {
+pub(crate) fn run() -> std::process::ExitCode {
     match attacher::serve() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err((step, errno)) => {

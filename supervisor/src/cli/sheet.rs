@@ -3,9 +3,9 @@
 use diogenes_proto::untrusted::escape;
 use diogenes_proto::{Activity, Timestamp};
 
-use crate::table::{short_bytes, short_duration};
-use crate::terminal::Terminal;
-use crate::view::{ContainerView, ServiceView};
+use crate::api::view::{ContainerView, ServiceView};
+use crate::cli::table::{short_bytes, short_duration};
+use crate::cli::terminal::Terminal;
 
 /// The sheet of one container.
 pub(crate) fn sheet(container: &ContainerView, terminal: Terminal, now: Timestamp) -> String {

@@ -4,11 +4,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::client::Client;
-use crate::detached::Detached;
+use crate::api::http;
+use crate::attendants::detached::Detached;
+use crate::cli::client::Client;
 use crate::exit::Exit;
 use crate::fakes::{FakeEngine, FakeWayIn, Luck, running, until};
-use crate::{http, run_dir};
+use crate::run_dir;
 
 struct World {
     registry: Arc<Registry>,

@@ -1,11 +1,11 @@
 use diogenes_proto::Health;
 
 use super::*;
+use crate::api::view::ContainerView;
 use crate::attendants::Attendants;
-use crate::detached::Detached;
+use crate::attendants::detached::Detached;
 use crate::fakes::{FakeWayIn, Luck, exited, running, until};
 use crate::registry::Entry;
-use crate::view::ContainerView;
 use tokio_util::task::TaskTracker;
 
 struct World {

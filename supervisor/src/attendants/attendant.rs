@@ -1,4 +1,4 @@
-//! One container's attendant: a task that does what [`crate::attendance`] decides.
+//! One container's attendant: a task that does what [`crate::attendants::attendance`] decides.
 //!
 //! It has at most one piece of work under way, an attempt to enter or the company of a companion, and
 //! everything else that happens reaches it as a command. What it knows it writes into the registry.
@@ -13,12 +13,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::attacher::Target;
-use crate::attendance::{Action, Attendance, Event, Phase, Wait};
-use crate::presence::{Absence, Presence, wall_clock_in};
+use crate::attendants::attacher::Target;
+use crate::attendants::attendance::{Action, Attendance, Event, Phase, Wait};
+use crate::attendants::way_in::{Companion, Process, WayIn};
 use crate::registry::Registry;
+use crate::registry::presence::{Absence, Presence, wall_clock_in};
 use crate::session::{Observation, Session, SessionEnd, SessionHandle};
-use crate::way_in::{Companion, Process, WayIn};
 
 /// How long a companion that was told to go may take.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);

@@ -8,14 +8,14 @@ use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::escape;
 use serde::Serialize;
 
+use crate::api::view::{ContainerView, StatusView};
+use crate::cli::client::Client;
+use crate::cli::sheet::sheet;
+use crate::cli::table::table;
+use crate::cli::terminal::Terminal;
 use crate::cli::{AskArgs, Command, NameArgs, StatusArgs};
-use crate::client::Client;
 use crate::exit::Failure;
-use crate::sheet::sheet;
 use crate::supervisor::Supervisor;
-use crate::table::table;
-use crate::terminal::Terminal;
-use crate::view::{ContainerView, StatusView};
 
 /// How often `--watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);

@@ -13,9 +13,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::lines::{LineReader, send, send_text};
 use crate::registry::Registry;
 use crate::relay::Relay;
+use crate::session::lines::{LineReader, send, send_text};
 use crate::session::{BUILD, RequestError};
 
 /// How long a client has for its hello.
