@@ -2,9 +2,12 @@
 //!
 //! Each fact has one writer: the Engine's follower writes the facts of the host, a container's attendant
 //! writes its companion's presence and reports. Readers get whole entries that do not change under them;
-//! no lock is held longer than it takes to swap a pointer.
+//! no lock is held longer than it takes to swap a pointer and to note what that changed.
 
+pub(crate) mod change;
 pub(crate) mod engine_follower;
+pub(crate) mod history;
+pub(crate) mod journal;
 pub(crate) mod names;
 pub(crate) mod presence;
 
@@ -12,9 +15,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use diogenes_engine::{ContainerFacts, EngineVersion};
-use diogenes_proto::{Finding, Report, Timestamp};
+use diogenes_proto::{Finding, Health, Report, Timestamp, Untrusted};
 use tokio::sync::watch;
 
+use crate::registry::change::{Change, changes};
+use crate::registry::history::History;
+use crate::registry::journal::{Journal, Subject};
 use crate::registry::presence::{Absence, Presence};
 use crate::session::SessionHandle;
 
@@ -51,6 +57,46 @@ impl Entry {
     pub(crate) fn ci_name(&self) -> String {
         ci_name(&self.facts.name)
     }
+
+    /// The last report while the container is up, also where its companion has fallen silent since.
+    pub(crate) fn last_report(&self) -> Option<&Report> {
+        self.report.as_deref().filter(|_| self.facts.state.is_up())
+    }
+
+    /// The report of a companion that speaks: the only one to be taken for the present.
+    pub(crate) fn spoken(&self) -> Option<&Report> {
+        let speaks = matches!(self.presence, Presence::Present { .. });
+        self.last_report().filter(|_| speaks)
+    }
+
+    /// The container's health, and since when; `unknown` where no companion speaks.
+    pub(crate) fn health(&self) -> (Health, Timestamp) {
+        self.spoken()
+            .map_or((Health::Unknown, self.presence_since), |report| {
+                (report.health, report.since)
+            })
+    }
+
+    /// Why it has that health: in the companion's words, or why none speaks.
+    pub(crate) fn health_reason(&self) -> Untrusted {
+        self.spoken().map_or_else(
+            || {
+                self.presence
+                    .reason(&self.facts, self.presence_since)
+                    .into()
+            },
+            |report| report.reason.clone(),
+        )
+    }
+
+    /// What the supervisor and a companion that speaks have found.
+    pub(crate) fn all_findings(&self) -> impl Iterator<Item = &Finding> {
+        let found = self
+            .spoken()
+            .into_iter()
+            .flat_map(|report| &report.findings);
+        self.findings.iter().chain(found)
+    }
 }
 
 /// `<container name>-container-ci`.
@@ -72,10 +118,18 @@ pub(crate) struct EngineStatus {
     pub(crate) since: Timestamp,
 }
 
+/// A container and its past.
+#[derive(Debug)]
+struct Slot {
+    entry: Arc<Entry>,
+    history: History,
+}
+
 /// The facts of all containers.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    entries: RwLock<HashMap<String, Arc<Entry>>>,
+    slots: RwLock<HashMap<String, Slot>>,
+    journal: Journal,
     engine: RwLock<EngineStatus>,
     /// Counts the changes, for those who wait for one.
     version: watch::Sender<u64>,
@@ -89,7 +143,8 @@ impl Default for Registry {
             since: Timestamp::now(),
         };
         Self {
-            entries: RwLock::default(),
+            slots: RwLock::default(),
+            journal: Journal::default(),
             engine: RwLock::new(engine),
             version: watch::Sender::new(0),
         }
@@ -99,26 +154,40 @@ impl Default for Registry {
 impl Registry {
     /// Notes what the host knows of a container; makes its entry where there is none.
     pub(crate) fn set_facts(&self, facts: ContainerFacts) {
-        let mut entries = write(&self.entries);
-        match entries.get_mut(&facts.id) {
-            Some(entry) if *entry.facts == facts => return,
-            Some(entry) => {
-                let entry = Arc::make_mut(entry);
+        let mut slots = write(&self.slots);
+        if let Some(slot) = slots.get_mut(&facts.id) {
+            self.edit_slot(slot, |entry| {
+                if *entry.facts == facts {
+                    return false;
+                }
                 if entry.facts.started_at != facts.started_at {
                     // Another life: what was reported of the last one is no longer true.
                     entry.report = None;
                 }
                 entry.facts = Arc::new(facts);
-            }
-            None => drop(entries.insert(facts.id.clone(), Arc::new(Entry::new(facts)))),
+                true
+            });
+            return;
         }
-        drop(entries);
+        let id = facts.id.clone();
+        let mut slot = Slot {
+            entry: Arc::new(Entry::new(facts)),
+            history: History::default(),
+        };
+        let change = Change::ContainerAppeared {
+            image: slot.entry.facts.image.clone(),
+            state: slot.entry.facts.state.as_str().to_owned(),
+        };
+        self.record(&mut slot, change);
+        slots.insert(id, slot);
         self.changed();
     }
 
     /// Forgets a container.
     pub(crate) fn remove(&self, id: &str) {
-        if write(&self.entries).remove(id).is_some() {
+        let mut slots = write(&self.slots);
+        if let Some(mut slot) = slots.remove(id) {
+            self.record(&mut slot, Change::ContainerRemoved {});
             self.changed();
         }
     }
@@ -145,7 +214,12 @@ impl Registry {
 
     /// Notes a companion's report.
     pub(crate) fn set_report(&self, id: &str, report: Report) {
-        self.edit(id, |entry| {
+        let mut slots = write(&self.slots);
+        let Some(slot) = slots.get_mut(id) else {
+            return;
+        };
+        slot.history.sample(&report, Timestamp::now());
+        self.edit_slot(slot, |entry| {
             entry.report = Some(Arc::new(report));
             true
         });
@@ -162,25 +236,43 @@ impl Registry {
 
     /// One container by its full id.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Entry>> {
-        read(&self.entries).get(id).cloned()
+        read(&self.slots).get(id).map(|slot| slot.entry.clone())
+    }
+
+    /// A container's recent past; None where it is gone.
+    pub(crate) fn history(&self, id: &str) -> Option<History> {
+        read(&self.slots).get(id).map(|slot| slot.history.clone())
+    }
+
+    /// What happened to all of them.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// All containers by name.
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
-        let mut all: Vec<_> = read(&self.entries).values().cloned().collect();
+        let mut all: Vec<_> = read(&self.slots)
+            .values()
+            .map(|slot| slot.entry.clone())
+            .collect();
         all.sort_by(|a, b| (&a.facts.name, &a.facts.id).cmp(&(&b.facts.name, &b.facts.id)));
         all
     }
 
     /// The full ids of all containers.
     pub(crate) fn ids(&self) -> Vec<String> {
-        read(&self.entries).keys().cloned().collect()
+        read(&self.slots).keys().cloned().collect()
     }
 
     /// Notes that the Engine answers.
     pub(crate) fn engine_answered(&self, version: EngineVersion) {
         let mut engine = write(&self.engine);
         if engine.error.is_some() || engine.version.as_ref() != Some(&version) {
+            let change = Change::Engine {
+                reachable: true,
+                error: None,
+            };
+            self.journal.record(None, change, 0);
             *engine = EngineStatus {
                 version: Some(version),
                 error: None,
@@ -199,6 +291,11 @@ impl Registry {
             || engine.version.is_none() && engine.error.as_deref() == Some("not asked yet")
         {
             engine.since = Timestamp::now();
+            let change = Change::Engine {
+                reachable: false,
+                error: Some(error.clone()),
+            };
+            self.journal.record(None, change, 0);
         }
         engine.error = Some(error);
         drop(engine);
@@ -217,14 +314,29 @@ impl Registry {
 
     /// Changes an entry; nothing happens where the container is gone. `change` says whether anything differs.
     fn edit(&self, id: &str, change: impl FnOnce(&mut Entry) -> bool) {
-        let mut entries = write(&self.entries);
-        let Some(entry) = entries.get_mut(id) else {
-            return;
-        };
-        let differs = change(Arc::make_mut(entry));
-        drop(entries);
-        if differs {
+        if let Some(slot) = write(&self.slots).get_mut(id) {
+            self.edit_slot(slot, change);
+        }
+    }
+
+    /// Changes an entry under the lock, and notes what that changed.
+    fn edit_slot(&self, slot: &mut Slot, change: impl FnOnce(&mut Entry) -> bool) {
+        let before = slot.entry.clone();
+        if change(Arc::make_mut(&mut slot.entry)) {
+            for change in changes(&before, &slot.entry) {
+                self.record(slot, change);
+            }
             self.changed();
+        } else {
+            slot.entry = before;
+        }
+    }
+
+    fn record(&self, slot: &mut Slot, change: Change) {
+        if let Some(omitted) = slot.history.admit() {
+            let subject = Subject::of(&slot.entry);
+            let event = self.journal.record(Some(subject), change, omitted);
+            slot.history.note(event);
         }
     }
 

@@ -150,17 +150,9 @@ impl ContainerView {
     /// The view of an entry.
     pub(crate) fn new(entry: &Entry) -> Self {
         let facts: &ContainerFacts = &entry.facts;
-        let speaks = matches!(entry.presence, Presence::Present { .. });
-        let report = entry.report.as_deref().filter(|_| facts.state.is_up());
-        let spoken = report.filter(|_| speaks);
-        let (health, since) = spoken.map_or((Health::Unknown, entry.presence_since), |report| {
-            (report.health, report.since)
-        });
-        let findings = entry
-            .findings
-            .iter()
-            .chain(spoken.iter().flat_map(|report| &report.findings));
-        let service = |service: &Service| ServiceView::new(service, speaks);
+        let (report, spoken) = (entry.last_report(), entry.spoken());
+        let (health, since) = entry.health();
+        let service = |service: &Service| ServiceView::new(service, spoken.is_some());
         Self {
             name: facts.name.clone(),
             id: facts.id.clone(),
@@ -180,7 +172,7 @@ impl ContainerView {
                 .map(|report| report.services.iter().map(service).collect())
                 .unwrap_or_default(),
             resources: ResourcesView::new(spoken, facts),
-            findings: findings.map(FindingView::from).collect(),
+            findings: entry.all_findings().map(FindingView::from).collect(),
             processes: spoken.map(|report| report.processes),
             reported_at: entry.report.as_ref().map(|report| report.at),
             container_state: facts.state.as_str().to_owned(),
@@ -299,6 +291,7 @@ mod tests {
             activity: None,
             since: Timestamp::default(),
             evidence: Vec::new(),
+            probes: None,
         };
         let report = Report {
             health: Health::Healthy,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Lets a burst through, and then so much a second. What exceeds that has to wait; nothing is dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TokenBucket {
     /// Tokens there are; below zero where more was taken than there was.
     level: f64,
