@@ -14,18 +14,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use diogenes_discovery::logs::{Part, Writer};
 use diogenes_discovery::{Scanner, Scope};
 use diogenes_insight::{Assessor, Due};
 use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
 use diogenes_proto::{
-    ErrorCode, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request, Snapshot, Timestamp,
-    WireError,
+    ErrorCode, LogPosition, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request, Snapshot,
+    Timestamp, WireError,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::logs::LogReader;
 use crate::watch::Watch;
 
 /// How often the kernel is asked whether the listening sockets are still the same.
@@ -81,6 +83,7 @@ struct Task {
     scanner: Scanner,
     assessor: Assessor,
     watch: Watch,
+    log_reader: LogReader,
     probes: JoinSet<(String, ProbeKind, ProbeOutcome)>,
     publish: watch::Sender<Option<Arc<Report>>>,
     /// The newest snapshot, and the one before it: whoever is paging through that one may finish.
@@ -103,6 +106,7 @@ impl Task {
             scanner: Scanner::new("/", scope),
             assessor: Assessor::default(),
             watch: Watch::default(),
+            log_reader: LogReader::default(),
             probes: JoinSet::new(),
             publish,
             seen: [None, None],
@@ -273,8 +277,69 @@ impl Task {
                     "there is no service with this key that can be probed; ask for services",
                 ),
             },
+            Request::Logs {
+                service,
+                lines,
+                after,
+            } => match self.read_logs(service.as_deref(), lines, after) {
+                Ok(reading) => {
+                    tokio::spawn(async move {
+                        let _ = reply.send(reading.await);
+                    });
+                    return;
+                }
+                Err(error) => Message::Error(error),
+            },
         };
         let _ = reply.send(message);
+    }
+
+    /// Begins to read log files; who asks waits for the rest.
+    fn read_logs(
+        &mut self,
+        service: Option<&str>,
+        lines: u32,
+        after: Option<Vec<LogPosition>>,
+    ) -> Result<impl Future<Output = Message> + use<>, WireError> {
+        let part = match after {
+            Some(positions) => Part::Since(positions),
+            None => {
+                // Who begins to read may do so because something has just happened.
+                self.look();
+                Part::Last(usize::try_from(lines).unwrap_or(usize::MAX))
+            }
+        };
+        self.log_reader.read(self.writers(service)?, part)
+    }
+
+    /// Who may write logs: the processes of one service, or all, those of services first.
+    fn writers(&self, service: Option<&str>) -> Result<Vec<Writer>, WireError> {
+        let mut writers = Vec::new();
+        let mut is_known = service.is_none();
+        for one in &self.report.services {
+            if service.is_none_or(|key| key == one.key) {
+                is_known = true;
+                writers.extend(one.pids.iter().map(|pid| Writer {
+                    pid: *pid,
+                    service: Some(one.key.clone()),
+                }));
+            }
+        }
+        if !is_known {
+            let message = "there is no service with this key; ask for services";
+            return Err(WireError::new(ErrorCode::NotFound, message));
+        }
+        if let (None, Some(seen)) = (service, &self.seen[0]) {
+            // Processes come by pid, services do not.
+            let mut told: Vec<u32> = writers.iter().map(|writer| writer.pid).collect();
+            told.sort_unstable();
+            let pids = seen.snapshot.processes.iter().map(|one| one.container_pid);
+            writers.extend(
+                pids.filter(|pid| told.binary_search(pid).is_err())
+                    .map(|pid| Writer { pid, service: None }),
+            );
+        }
+        Ok(writers)
     }
 
     fn page(&mut self, hash: Option<String>, offset: u32) -> Message {
@@ -339,4 +404,47 @@ fn says_more(new: &Report, old: &Report) -> bool {
             .iter()
             .map(|finding| &finding.code)
             .eq(old.findings.iter().map(|finding| &finding.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diogenes_proto::{Health, ProbeStats, Service};
+
+    fn report(health: Health, probes: Option<ProbeStats>) -> Report {
+        let service = Service {
+            key: "redis:6379".into(),
+            name: "Redis".into(),
+            kind: "redis".into(),
+            role: None,
+            version: None,
+            ports: vec![6379],
+            listeners: Vec::new(),
+            pids: vec![7],
+            health,
+            activity: None,
+            since: Timestamp::default(),
+            evidence: Vec::new(),
+            probes,
+        };
+        Report {
+            services: vec![service],
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn that_probes_were_counted_is_no_news() {
+        let counted = |run| {
+            Some(ProbeStats {
+                run,
+                ..ProbeStats::default()
+            })
+        };
+        let old = report(Health::Healthy, None);
+        assert!(!says_more(&report(Health::Healthy, counted(1)), &old));
+        let old = report(Health::Healthy, counted(1));
+        assert!(!says_more(&report(Health::Healthy, counted(2)), &old));
+        assert!(says_more(&report(Health::Degraded, counted(2)), &old));
+    }
 }

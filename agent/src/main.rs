@@ -6,6 +6,7 @@
 
 mod client;
 mod companion;
+mod logs;
 mod serve;
 mod session;
 mod watch;

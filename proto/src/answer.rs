@@ -22,6 +22,7 @@ const LOG_BYTES: usize = 96 * 1024;
 
 /// An answer in words, with what it rests on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Answer {
     /// What the question was understood as: `status`, `why`, `ports`, …; `help` where it was not understood.
     #[serde(deserialize_with = "word::one")]
@@ -60,6 +61,7 @@ impl Answer {
 
 /// A port published on the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishedPort {
     /// Port inside the container.
     pub container_port: u16,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::page::SnapshotPage;
 use crate::word;
-use crate::{Answer, Health, ProbeOutcome, Report, Service, Timestamp, Untrusted, WireError};
+use crate::{Answer, Health, Logs, ProbeOutcome, Report, Service, Timestamp, Untrusted, WireError};
 
 /// A message of an agent: a reply where it carries an `id`, else said unasked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub enum Message {
         /// What came of it.
         outcome: ProbeOutcome,
     },
+    /// Reply to `logs`.
+    Logs(Logs),
     /// A request or a line could not be served. Without `id` where none could be read.
     Error(WireError),
 }
@@ -47,6 +49,6 @@ pub enum Message {
 impl Message {
     /// Every `type` this version knows.
     pub const TYPES: &[&str] = &[
-        "pong", "report", "services", "health", "answer", "snapshot", "probe", "error",
+        "pong", "report", "services", "health", "answer", "snapshot", "probe", "logs", "error",
     ];
 }

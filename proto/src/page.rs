@@ -23,6 +23,7 @@ const LISTS_BYTES: usize = r#""processes":[],"listeners":[],"#.len();
 
 /// A part of a snapshot that fits a line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SnapshotPage {
     /// The snapshot's hash; all its pages have the same.
     #[serde(deserialize_with = "word::one")]

@@ -3,10 +3,13 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::untrusted::boundary;
-use crate::{HostFacts, word};
+use crate::{HostFacts, LogPosition, word};
 
 /// How much of a question is read, in bytes of UTF-8; what is beyond is dropped when it is decoded.
 pub const MAX_QUESTION_BYTES: usize = 4096;
+
+/// How many lines of a log file are told where nothing else was asked for.
+pub const DEFAULT_LOG_LINES: u32 = 100;
 
 /// A request to an agent, or to the supervisor in an agent's name. Travels with an `id` of the asker's choice,
 /// which its reply repeats; replies may come in any order.
@@ -49,13 +52,35 @@ pub enum Request {
         #[serde(deserialize_with = "word::one")]
         service: String,
     },
+    /// What the processes write to log files, answered by `logs`.
+    Logs {
+        /// Only the files of this service, by its key; None means all.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "word::maybe"
+        )]
+        service: Option<String>,
+        /// How many of the last lines of each file; without meaning where `after` is there. 0 tells the
+        /// positions alone.
+        #[serde(default = "default_log_lines")]
+        lines: u32,
+        /// The positions of an earlier reply, to be told what came since. Files that are not among them are
+        /// new, and told from their beginning. None begins with the last lines.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Vec<LogPosition>>,
+    },
 }
 
 impl Request {
     /// Every `type` this version knows.
     pub const TYPES: &[&str] = &[
-        "ping", "report", "services", "health", "ask", "snapshot", "probe",
+        "ping", "report", "services", "health", "ask", "snapshot", "probe", "logs",
     ];
+}
+
+fn default_log_lines() -> u32 {
+    DEFAULT_LOG_LINES
 }
 
 fn question<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -7,6 +7,7 @@ use crate::{Timestamp, Untrusted, word};
 
 /// Whether something works. A word from a newer peer decodes as `Unknown`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// Up for a short while and not answering yet.
@@ -60,6 +61,7 @@ impl std::fmt::Display for Health {
 
 /// Whether a service has work to do; says nothing about its health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Activity {
     /// Working.
@@ -110,12 +112,31 @@ pub struct Service {
     pub since: Timestamp,
     /// Why this health, fact by fact, the weightiest first.
     pub evidence: Vec<Untrusted>,
+    /// The probes it was sent so far; None before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<ProbeStats>,
+}
+
+/// The probes of one service, counted since its agent knows it. Probes that could not be made count as none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStats {
+    /// Probes that came to a conclusion.
+    pub run: u64,
+    /// Those among them whose conclusion was neither that it is alive nor that it is starting.
+    pub failed: u64,
+    /// How many of the latest failed in a row; 0 where the last one did not.
+    pub failed_in_a_row: u32,
+    /// How long the last one took, in microseconds.
+    pub last_us: u64,
+    /// How long all of them took together, in microseconds.
+    pub total_us: u64,
 }
 
 /// How much a finding matters; the weightiest sorts first.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something does not work.

@@ -25,6 +25,7 @@ pub struct Snapshot {
 
 /// One process, seen from the container's pid namespace. Sources: proc(5).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Process {
     /// Its pid in the container's pid namespace.
     pub container_pid: u32,
@@ -71,6 +72,7 @@ pub struct Process {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP, listening.
@@ -84,6 +86,7 @@ pub enum Transport {
 
 /// One listening socket with its owners. Sources: sock_diag(7), proc(5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Listener {
     /// What it speaks.
     pub transport: Transport,
@@ -113,6 +116,7 @@ pub struct Listener {
 /// A container's resources. Sources: cgroup v1 and v2 control files (Documentation/admin-guide/cgroup-v1,
 /// cgroup-v2.rst). Every None means: the file was not there or not readable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Resources {
     /// 1 or 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@ pub const MAX_BYTES: usize = 4096;
 
 /// Text from inside a container: bounded in length, escaped by its [`fmt::Display`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Untrusted(String);
 
@@ -110,7 +111,7 @@ pub fn escape(text: &str) -> impl fmt::Display + '_ {
 /// reorder text (Unicode TR 36, "bidirectional text spoofing").
 pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -121,6 +122,8 @@ mod tests {
     fn escapes_what_a_terminal_would_obey() {
         let text = Untrusted::from("a\x1b[31mred\r\nnext\u{202e}x");
         assert_eq!(text.to_string(), "a\\u{1b}[31mred\\r\\nnext\\u{202e}x");
+        // The Arabic letter mark turns the direction of a line, too.
+        assert_eq!(Untrusted::from("a\u{61c}1").to_string(), "a\\u{61c}1");
         assert_eq!(
             Untrusted::from("one\ntwo\x07").lines().collect::<Vec<_>>(),
             ["one", "two\\u{7}"]

@@ -114,7 +114,7 @@ impl Walk {
             self.pairs -= known.holds.len();
             let mut holds = std::mem::take(&mut known.holds);
             holds.clear();
-            let result = tree.descriptors(known.pid(), limit, !counts, |target| {
+            let result = tree.descriptors(known.pid(), limit, !counts, &mut |_, target| {
                 if let Some(inode) = socket_inode(target).filter(|inode| self.wants(*inode)) {
                     if self.pairs + holds.len() < MAX_PAIRS {
                         holds.push(inode);

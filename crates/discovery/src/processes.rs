@@ -239,8 +239,8 @@ impl ProcessTable {
             self.known.remove(&pid);
             return;
         };
-        let started_ms =
-            self.boot_ms + stat.start_ticks.saturating_mul(1000) / self.ticks_per_second;
+        let since_boot_ms = stat.start_ticks.saturating_mul(1000) / self.ticks_per_second;
+        let started_ms = self.boot_ms.saturating_add(since_boot_ms);
         let young = now_ms.saturating_sub(started_ms) < YOUNG_MS;
         let same = self
             .known

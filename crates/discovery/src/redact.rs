@@ -142,6 +142,18 @@ mod tests {
                 &["curl", "--user=bob:[redacted]"],
             ),
             (
+                &["curl", "-u", "sk_test_0123456789abcdefABCD:"],
+                &["curl", "-u", "[redacted]:"],
+            ),
+            (
+                &["curl", "-ughp_0123456789abcdefABCD:x-oauth-basic"],
+                &["curl", "-u[redacted]:[redacted]"],
+            ),
+            (
+                &["app", "ghp_0123456789abcdefABCD.password=s3"],
+                &["app", "[redacted]=[redacted]"],
+            ),
+            (
                 &["sshpass", "-p", "s3", "ssh", "-p", "22", "h"],
                 &["sshpass", "-p", "[redacted]", "ssh", "-p", "22", "h"],
             ),
@@ -301,6 +313,19 @@ mod tests {
         for command in cases {
             assert_eq!(line(command), *command);
         }
+    }
+
+    #[test]
+    fn what_is_hidden_stays_as_it_is() {
+        for text in [
+            "TOKEN=[redacted] exec app",
+            "x?token=[redacted]&n=1",
+            "(password=[redacted])",
+            "app --password=[redacted]||| x",
+        ] {
+            assert_eq!(redact_text(text), text);
+        }
+        assert_eq!(redact_text("TOKEN=[redacted]abc"), "TOKEN=[redacted]");
     }
 
     #[test]

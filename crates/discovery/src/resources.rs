@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use diogenes_proto::Resources;
+use diogenes_proto::fraction::thousandths;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, pread};
@@ -157,7 +158,7 @@ impl ControlGroup {
             (both.next().and_then(number), both.next().and_then(number))
         };
         resources.cpu_limit_cores = match (quota, period) {
-            (Some(quota), Some(period)) if period > 0 => Some(ratio(quota, period)),
+            (Some(quota), Some(period)) if period > 0 => thousandths(ratio(quota, period)),
             _ => None,
         };
     }
@@ -305,6 +306,17 @@ mod tests {
         assert_eq!(resources.throttled_periods, Some(40));
         assert_eq!(resources.throttled_us, Some(987_654));
         assert_eq!((resources.pids, resources.pids_limit), (Some(11), None));
+    }
+
+    /// A snapshot in a file must say the same as the live one.
+    #[test]
+    fn a_limit_is_rounded_as_it_travels() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("cg")).unwrap();
+        fs::write(root.path().join("cg/cpu.max"), "100000 300000\n").unwrap();
+        let mount = b"1 1 0:1 / /cg rw - cgroup2 cgroup2 rw\n";
+        let resources = group(root.path(), b"0::/\n", mount).read(Instant::now());
+        assert_eq!(resources.cpu_limit_cores, Some(0.333));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use rustix::io::{Errno, pread, read};
 const FILE_BYTES: usize = 64 * 1024;
 /// A directory's entries come in pieces of this size; smaller means more system calls.
 const LISTING_BYTES: usize = 16 * 1024;
+/// Longest path the kernel gives (PATH_MAX of limits.h).
+const PATH_BYTES: usize = 4096;
 
 /// An open directory, with buffers for reading what lies below it.
 #[derive(Debug)]
@@ -136,14 +138,14 @@ impl Tree {
         Ok(false)
     }
 
-    /// Calls `each` with what the first `limit` file descriptors of a process point to, in their order.
-    /// Returns how many there are; beyond the limit they are counted only where `count_all` is set.
+    /// Calls `each` with the first `limit` file descriptors of a process, in their order, and what they point
+    /// to. Returns how many there are; beyond the limit they are counted only where `count_all` is set.
     pub(crate) fn descriptors(
         &mut self,
         pid: u32,
         limit: usize,
         count_all: bool,
-        mut each: impl FnMut(&[u8]),
+        each: &mut dyn FnMut(u32, &[u8]),
     ) -> Result<usize, Errno> {
         self.point_to(pid, "fd");
         let directory = openat(
@@ -156,9 +158,9 @@ impl Tree {
         let mut entries = RawDir::new(&directory, &mut self.listing);
         while let Some(entry) = entries.next() {
             let entry = entry?;
-            if !entry.file_name().to_bytes()[0].is_ascii_digit() {
+            let Some(number) = crate::procfs::number(entry.file_name().to_bytes()) else {
                 continue;
-            }
+            };
             count += 1;
             if count > limit {
                 if count_all {
@@ -166,10 +168,10 @@ impl Tree {
                 }
                 break;
             }
-            let mut target = [MaybeUninit::uninit(); 32];
-            // A descriptor that was closed meanwhile is none; a longer target than 32 bytes is no socket.
+            let mut target = [MaybeUninit::uninit(); PATH_BYTES];
+            // A descriptor that was closed meanwhile is none.
             if let Ok((target, _)) = readlinkat_raw(&directory, entry.file_name(), &mut target) {
-                each(target);
+                each(number, target);
             }
         }
         Ok(count)

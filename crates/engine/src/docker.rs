@@ -1,30 +1,36 @@
 //! The Docker Engine, through bollard.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use bollard::query_parameters::{EventsOptions, ListContainersOptions, LogsOptions};
+use bollard::query_parameters::{EventsOptions, ListContainersOptions};
 use bollard::{API_DEFAULT_VERSION, ClientVersion};
 use diogenes_proto::{Timestamp, Untrusted};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use hyper::StatusCode;
+use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::event::ACTIONS;
-use crate::{ContainerFacts, Endpoint, Engine, EngineError, EngineVersion, Event, Listing};
+use crate::log::{Decoder, transport};
+use crate::{
+    ContainerFacts, Endpoint, Engine, EngineError, EngineInfo, EngineVersion, Event, Listing,
+    LogLine, LogOptions,
+};
 
 /// How long one question may take. Engines under load have been seen to need seconds for a list.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Logs are read while a person waits for an answer.
 const LOG_DEADLINE: Duration = Duration::from_secs(1);
-/// Most bytes of logs read for one tail.
-const MAX_LOG_BYTES: usize = 64 * 1024;
+/// Most bytes read of an answer that says why a log cannot be had.
+const REFUSAL_BYTES: usize = 16 * 1024;
 /// The Engine's events are stamped by its own clock and ours may run ahead of it: look back a little further.
-const LOOK_BACK: Duration = Duration::from_secs(2);
+pub const LOOK_BACK: Duration = Duration::from_secs(2);
 
 /// A connection to a Docker Engine. Nothing is opened before it is used, so it may be made while the Engine is away.
 #[derive(Clone, Debug)]
@@ -63,8 +69,12 @@ impl Docker {
     ) -> Result<T, EngineError> {
         match timeout(deadline, question).await {
             Ok(answer) => answer.map_err(|error| self.explain(error)),
-            Err(_) => Err(self.unreachable(format!("no answer within {} s", deadline.as_secs()))),
+            Err(_) => Err(self.late(deadline)),
         }
+    }
+
+    fn late(&self, deadline: Duration) -> EngineError {
+        self.unreachable(format!("no answer within {} s", deadline.as_secs()))
     }
 
     fn unreachable(&self, reason: impl Into<String>) -> EngineError {
@@ -109,8 +119,13 @@ impl Docker {
             }
             _ => {}
         }
+        self.explain_cause(&error)
+    }
+
+    /// Finds the cause in the chain of an error without an answer.
+    fn explain_cause(&self, error: &(dyn std::error::Error + 'static)) -> EngineError {
         let mut reason = error.to_string();
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
                 match io.kind() {
@@ -125,6 +140,26 @@ impl Docker {
             cause = error.source();
         }
         self.unreachable(reason)
+    }
+
+    /// What the Engine says where it does not do as asked: `{"message":"…"}`.
+    async fn refusal(&self, answer: &mut transport::Answer) -> EngineError {
+        #[derive(Deserialize)]
+        struct Refusal {
+            message: String,
+        }
+        let mut text = Vec::new();
+        while let Ok(Some(Ok(bytes))) = timeout(DEADLINE, answer.next()).await {
+            text.extend_from_slice(&bytes);
+            if text.len() > REFUSAL_BYTES {
+                break;
+            }
+        }
+        let message = match serde_json::from_slice::<Refusal>(&text) {
+            Ok(refusal) => refusal.message,
+            Err(_) => answer.status.to_string(),
+        };
+        EngineError::Api { message }
     }
 
     fn permission_denied(&self) -> EngineError {
@@ -181,6 +216,15 @@ impl Engine for Docker {
         .boxed()
     }
 
+    fn info(&self) -> BoxFuture<'_, Result<EngineInfo, EngineError>> {
+        async {
+            let client = self.client()?;
+            let told = self.within(DEADLINE, client.info()).await?;
+            Ok(EngineInfo::from_wire(told))
+        }
+        .boxed()
+    }
+
     fn ping(&self) -> BoxFuture<'_, Result<(), EngineError>> {
         async {
             let client = self.client()?;
@@ -215,11 +259,7 @@ impl Engine for Docker {
                     return Err(EngineError::NotFound { id: id.to_owned() });
                 }
                 Ok(answer) => answer.map_err(|error| self.explain(error))?,
-                Err(_) => {
-                    return Err(
-                        self.unreachable(format!("no answer within {} s", DEADLINE.as_secs()))
-                    );
-                }
+                Err(_) => return Err(self.late(DEADLINE)),
             };
             ContainerFacts::from_wire(inspected).ok_or_else(|| EngineError::Api {
                 message: format!("a description of {id} without id or state"),
@@ -264,63 +304,124 @@ impl Engine for Docker {
             .boxed()
     }
 
+    fn logs(
+        &self,
+        id: &str,
+        options: LogOptions,
+    ) -> BoxStream<'static, Result<LogLine, EngineError>> {
+        let reading = Reading::open(self.clone(), id.to_owned(), options);
+        stream::once(reading)
+            .map_ok(|reading| {
+                stream::unfold(reading, async |mut reading| {
+                    let next = reading.next().await?;
+                    Some((next, reading))
+                })
+            })
+            .try_flatten()
+            .boxed()
+    }
+
     fn log_tail<'a>(
         &'a self,
         id: &'a str,
         lines: u32,
     ) -> BoxFuture<'a, Result<Vec<Untrusted>, EngineError>> {
         async move {
-            let options = LogsOptions {
-                stdout: true,
-                stderr: true,
-                tail: lines.to_string(),
-                ..LogsOptions::default()
+            let options = LogOptions {
+                tail: Some(lines),
+                ..LogOptions::default()
             };
-            let client = self.client()?;
-            let read = async {
-                let mut stream = std::pin::pin!(client.logs(id, Some(options)));
-                let mut text = Vec::new();
-                while let Some(piece) = stream.next().await {
-                    text.extend_from_slice(piece?.as_ref());
-                    if text.len() >= MAX_LOG_BYTES {
-                        break;
-                    }
-                }
-                Ok(text)
-            };
-            let text = self.within(LOG_DEADLINE, read).await?;
-            Ok(last_lines(&text, lines as usize))
+            let texts = self.logs(id, options).map_ok(|line| line.text);
+            let texts = texts.try_filter(|text| {
+                let is_told = !text.as_raw().trim_ascii().is_empty();
+                std::future::ready(is_told)
+            });
+            match timeout(LOG_DEADLINE, texts.try_collect()).await {
+                Ok(texts) => texts,
+                Err(_) => Err(self.late(LOG_DEADLINE)),
+            }
         }
         .boxed()
     }
 }
 
-/// The last lines of a text, empty ones left out.
-fn last_lines(text: &[u8], count: usize) -> Vec<Untrusted> {
-    let lines: Vec<&[u8]> = text
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(count)..]
-        .iter()
-        .map(|line| Untrusted::from_bytes(line))
-        .collect()
+/// A log that is being read.
+struct Reading {
+    docker: Docker,
+    answer: transport::Answer,
+    decoder: Decoder,
+    /// Lines that wait to be taken.
+    lines: VecDeque<LogLine>,
+    is_followed: bool,
+    is_over: bool,
+}
+
+impl Reading {
+    async fn open(docker: Docker, id: String, options: LogOptions) -> Result<Self, EngineError> {
+        let not_found = || EngineError::NotFound { id: id.clone() };
+        // An id goes into the request's address as it is.
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(not_found());
+        }
+        let target = options.target(&id);
+        let request = timeout(DEADLINE, transport::get(&docker.endpoint, &target));
+        let mut answer = match request.await {
+            Ok(answer) => answer.map_err(|error| docker.explain_cause(&error))?,
+            Err(_) => return Err(docker.late(DEADLINE)),
+        };
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(not_found());
+        }
+        if !answer.status.is_success() {
+            return Err(docker.refusal(&mut answer).await);
+        }
+        Ok(Self {
+            docker,
+            answer,
+            decoder: Decoder::new(),
+            lines: VecDeque::new(),
+            is_followed: options.follow,
+            is_over: false,
+        })
+    }
+
+    /// The next line; None at the end, or after an error.
+    async fn next(&mut self) -> Option<Result<LogLine, EngineError>> {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return Some(Ok(line));
+            }
+            if self.is_over {
+                return None;
+            }
+            // Who follows may wait for days; what is there already comes without delay.
+            let bytes = if self.is_followed {
+                Ok(self.answer.next().await)
+            } else {
+                timeout(DEADLINE, self.answer.next()).await
+            };
+            match bytes {
+                Ok(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.lines),
+                Ok(None) => {
+                    self.is_over = true;
+                    self.decoder.finish(&mut self.lines);
+                }
+                Ok(Some(Err(error))) => {
+                    self.is_over = true;
+                    return Some(Err(self.docker.explain_cause(&error)));
+                }
+                Err(_) => {
+                    self.is_over = true;
+                    return Some(Err(self.docker.late(DEADLINE)));
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_lines_of_a_log() {
-        let lines = last_lines(b"one\r\ntwo\n\nthree\xff\n", 2);
-        assert_eq!(
-            lines,
-            [Untrusted::from("two"), Untrusted::from("three\u{fffd}")]
-        );
-        assert!(last_lines(b"", 5).is_empty());
-    }
 
     #[test]
     fn finds_a_group_by_its_number() {

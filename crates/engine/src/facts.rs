@@ -274,7 +274,7 @@ fn short_id(id: &str) -> &str {
 }
 
 /// A time of the Engine; its zero value, `0001-01-01T00:00:00Z`, lies before the epoch and means never.
-fn moment(text: &str) -> Option<Timestamp> {
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     humantime::parse_rfc3339_weak(text)
         .ok()
         .map(Timestamp::from)

@@ -1,6 +1,6 @@
 //! The container engine behind a trait: what runs, what changes, and what the host knows of a container.
 //!
-//! This is the only crate that knows bollard. Its wire structs end here: callers see [`ContainerFacts`] and
+//! This is the only crate that knows bollard, and the Engine's API. Its wire structs end here: callers see [`ContainerFacts`] and
 //! [`Event`], every field of which has been looked at. An event is only a hint that a container changed;
 //! whoever hears it inspects the container, so that a lost or doubled event does no harm.
 //!
@@ -13,16 +13,20 @@ mod endpoint;
 mod error;
 mod event;
 mod facts;
+mod info;
+mod log;
 
 use diogenes_proto::{Timestamp, Untrusted};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
-pub use docker::Docker;
+pub use docker::{Docker, LOOK_BACK};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::EngineError;
 pub use event::{Change, Event};
 pub use facts::{ContainerFacts, ContainerState, Listing};
+pub use info::EngineInfo;
+pub use log::{LogLine, LogOptions, LogStream};
 
 /// What an Engine says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,12 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// See [`EngineError`].
     fn version(&self) -> BoxFuture<'_, Result<EngineVersion, EngineError>>;
+
+    /// Asks how it is set up.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    fn info(&self) -> BoxFuture<'_, Result<EngineInfo, EngineError>>;
 
     /// Asks whether it still answers.
     ///
@@ -66,7 +76,18 @@ pub trait Engine: Send + Sync + 'static {
     /// error before, when the Engine goes away.
     fn events(&self, since: Timestamp) -> BoxStream<'static, Result<Event, EngineError>>;
 
-    /// The last lines a container wrote to stdout and stderr, oldest first.
+    /// What a container writes to stdout and stderr, each of them in its order. Without
+    /// [`LogOptions::follow`] the stream ends with what there is, else when the container does. It is read no
+    /// faster than its lines are taken, and ends at its first error: [`EngineError::NotFound`] where there is
+    /// no such container, [`EngineError::Api`] also where its logging driver cannot be read.
+    fn logs(
+        &self,
+        id: &str,
+        options: LogOptions,
+    ) -> BoxStream<'static, Result<LogLine, EngineError>>;
+
+    /// The last lines a container wrote to stdout and stderr, oldest first, empty ones left out. Has a short
+    /// deadline, for a person waits.
     ///
     /// # Errors
     /// [`EngineError::Api`] also where the container's logging driver cannot be read.

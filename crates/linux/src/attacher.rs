@@ -31,7 +31,7 @@ mod serve;
 /// # Errors
 /// The system's.
 pub fn adopt_orphans() -> rustix::io::Result<()> {
-    launch::ignore_children()?;
+    crate::signals::ignore(rustix::process::Signal::CHILD)?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
 }
 

@@ -67,12 +67,10 @@ impl SupervisorSpec {
             .expect("a log file");
         let child = Command::new(dist("diogenes"))
             .arg("serve")
-            .arg(format!("--run-dir={}", run_dir.display()))
-            .arg(format!(
-                "--state-dir={}",
-                folder.path().join("state").display()
-            ))
-            .arg(format!("--listen=127.0.0.1:{port}"))
+            // As variables, so that a test may give flags of its own.
+            .env("DIOGENES_RUN_DIR", &run_dir)
+            .env("DIOGENES_STATE_DIR", folder.path().join("state"))
+            .env("DIOGENES_LISTEN", format!("127.0.0.1:{port}"))
             .args(self.args)
             .envs(self.env)
             .stdin(Stdio::null())

@@ -9,9 +9,9 @@ use diogenes_proto::probe::{ProbeOutcome, Verdict};
 use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_proto::word::{MAX_SENTENCE_BYTES, MAX_WORD_BYTES};
 use diogenes_proto::{
-    Activity, Answer, ErrorCode, Finding, Health, Hello, HostFacts, Listener, Message, Process,
-    ProtocolRange, PublishedPort, Report, Request, Resources, Service, Severity, Snapshot,
-    SnapshotPage, Timestamp, Transport, Untrusted, WireError,
+    Activity, Answer, ErrorCode, Finding, Health, Hello, HostFacts, Listener, LogFile, LogPosition,
+    Logs, Message, ProbeStats, Process, ProtocolRange, PublishedPort, Report, Request, Resources,
+    Service, Severity, Snapshot, SnapshotPage, Timestamp, Transport, Untrusted, WireError,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -208,13 +208,19 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
     (
         what,
         where_,
-        (health(), of(activity()), moment(), vec(text(), 0..3)),
+        (
+            health(),
+            of(activity()),
+            moment(),
+            vec(text(), 0..3),
+            of(probe_stats()),
+        ),
     )
         .prop_map(
             |(
                 (key, name, kind, role, version),
                 (ports, listeners, pids),
-                (health, activity, since, evidence),
+                (health, activity, since, evidence, probes),
             )| Service {
                 key,
                 name,
@@ -228,8 +234,58 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
                 activity,
                 since,
                 evidence,
+                probes,
             },
         )
+        .boxed()
+}
+
+fn probe_stats() -> impl Strategy<Value = ProbeStats> {
+    let counts = (any::<u64>(), any::<u64>(), any::<u32>());
+    (counts, any::<u64>(), any::<u64>()).prop_map(
+        |((run, failed, failed_in_a_row), last_us, total_us)| ProbeStats {
+            run,
+            failed,
+            failed_in_a_row,
+            last_us,
+            total_us,
+        },
+    )
+}
+
+fn log_position() -> impl Strategy<Value = LogPosition> {
+    (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(device, inode, offset)| LogPosition {
+        device,
+        inode,
+        offset,
+    })
+}
+
+pub(crate) fn log_file() -> BoxedStrategy<LogFile> {
+    let what = (text(), of(word()), any::<u32>(), of(log_position()));
+    let read = (vec(text(), 0..4), of(text()), of(text()));
+    (what, read, any::<bool>(), any::<bool>())
+        .prop_map(
+            |((path, service, pid, position), (lines, unfinished, failure), omitted, restarted)| {
+                LogFile {
+                    path,
+                    service,
+                    pid,
+                    position,
+                    lines,
+                    unfinished,
+                    omitted,
+                    restarted,
+                    failure,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn logs() -> BoxedStrategy<Logs> {
+    (vec(log_file(), 0..4), any::<u32>())
+        .prop_map(|(files, omitted)| Logs { files, omitted })
         .boxed()
 }
 
@@ -444,6 +500,13 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(question, facts)| Request::Ask { question, facts }),
         (of(word()), any::<u32>()).prop_map(|(hash, offset)| Request::Snapshot { hash, offset }),
         word().prop_map(|service| Request::Probe { service }),
+        (of(word()), any::<u32>(), of(vec(log_position(), 0..4))).prop_map(
+            |(service, lines, after)| Request::Logs {
+                service,
+                lines,
+                after
+            }
+        ),
     ]
 }
 
@@ -460,6 +523,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         answer().prop_map(|answer| Message::Answer(Box::new(answer))),
         page().prop_map(|page| Message::Snapshot(Box::new(page))),
         (word(), outcome()).prop_map(|(service, outcome)| Message::Probe { service, outcome }),
+        logs().prop_map(Message::Logs),
         error().prop_map(Message::Error),
     ]
 }

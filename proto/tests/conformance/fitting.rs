@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use diogenes_proto::line::{MAX_LINE_BYTES, encode};
 use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_proto::{
-    Answer, Finding, HostFacts, Listener, Message, Process, PublishedPort, Report, Request,
-    Service, Severity, Snapshot, SnapshotPage, Timestamp, Untrusted,
+    Answer, Finding, HostFacts, Listener, LogFile, Logs, Message, Process, PublishedPort, Report,
+    Request, Service, Severity, Snapshot, SnapshotPage, Timestamp, Untrusted,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -145,8 +145,41 @@ fn hostile_report() -> impl Strategy<Value = Report> {
     )
 }
 
+fn hostile_logs() -> impl Strategy<Value = Logs> {
+    let path = prop_oneof![
+        arbitrary::text(),
+        Just(Untrusted::new("\u{1}".repeat(5000)))
+    ];
+    let file =
+        (arbitrary::log_file(), path, many_texts()).prop_map(|(file, path, lines)| LogFile {
+            path,
+            lines,
+            ..file
+        });
+    (vec(file, 0..8), any::<u32>()).prop_map(|(files, omitted)| Logs { files, omitted })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn hostile_logs_are_made_to_fit(logs in hostile_logs()) {
+        let fits = serde_json::to_string(&logs).unwrap().len() < MAX_LINE_BYTES - 200;
+        let fitted = logs.clone().fitted();
+        prop_assert!(encode(Some(u64::MAX), &Message::Logs(fitted.clone())).is_ok());
+        if fits {
+            prop_assert_eq!(&fitted, &logs);
+        }
+        let dropped = u32::try_from(logs.files.len() - fitted.files.len()).unwrap();
+        prop_assert_eq!(fitted.omitted, logs.omitted.saturating_add(dropped));
+        for (kept, file) in fitted.files.iter().zip(&logs.files) {
+            prop_assert_eq!((&kept.path, kept.position), (&file.path, file.position));
+            prop_assert!(file.lines.ends_with(&kept.lines), "the last lines are kept");
+            prop_assert_eq!(kept.omitted, file.omitted || kept.lines.len() < file.lines.len());
+        }
+        // Cutting again changes nothing.
+        prop_assert_eq!(fitted.clone().fitted(), fitted);
+    }
 
     #[test]
     fn all_pages_joined_are_the_snapshot(snapshot in arbitrary::snapshot(60), hash in arbitrary::word()) {

@@ -99,7 +99,7 @@ fn an_unknown_type_is_answered_to_its_id() {
         "",
         "PING",
         "ping ",
-        "logs",
+        "profile",
         "act",
         "\\u001b[2J",
         "hello",

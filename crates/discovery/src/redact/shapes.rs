@@ -161,8 +161,13 @@ fn value_end(value: &str, whole_line: bool) -> usize {
     if whole_line {
         return value.find(['"', '\'', '\n', '\r']).unwrap_or(value.len());
     }
-    for (at, c) in value.char_indices() {
+    // What was hidden before is a whole: its bracket ends nothing.
+    let hidden = value.strip_prefix(REDACTED).map_or(0, |_| REDACTED.len());
+    for (at, c) in value[hidden..].char_indices() {
+        let at = hidden + at;
         match c {
+            // The shell's, whatever follows.
+            '|' | '`' if hidden > 0 && at == hidden => return at,
             c if c.is_whitespace() => return at,
             '"' | '\'' => return at,
             ',' | ';' | '&' | ')' | '}' | ']' => {

@@ -136,7 +136,7 @@ impl Reader {
         }
         if dashes > 0 && names::is_secret(name) && name.chars().all(is_name) {
             self.next = Next::Secret;
-            return Word::Replaced(word.to_owned());
+            return Word::Open;
         }
         if dashes == 2 && !self.shorts.is_empty() && USER_OPTIONS.contains(&name) {
             self.next = Next::UserAndSecret;
@@ -152,7 +152,7 @@ impl Reader {
     }
 
     fn assigned(&self, word: &str, name: &str, value: &str) -> Word {
-        let before = &word[..word.len() - value.len()];
+        let before = shapes::scrub(&word[..word.len() - value.len()]);
         if !name.chars().all(is_name) {
             Word::Open
         } else if names::is_secret(name) && !names::is_harmless_value(value) {
@@ -351,10 +351,13 @@ fn hide(word: &str) -> Word {
     }
 }
 
+/// The user stays, unless it is a key: some services take theirs as the user, with no password.
 fn after_user(word: &str) -> String {
     match word.split_once(':') {
-        Some((user, secret)) if !secret.is_empty() => format!("{user}:{REDACTED}"),
-        _ => word.to_owned(),
+        Some((user, secret)) if !secret.is_empty() => {
+            format!("{}:{REDACTED}", shapes::scrub(user))
+        }
+        _ => shapes::scrub(word),
     }
 }
 

@@ -188,6 +188,7 @@ fn service(track: &Track) -> Service {
         activity: track.activity,
         since: track.since,
         evidence: track.judgement.evidence.clone(),
+        probes: track.probes,
     }
 }
 

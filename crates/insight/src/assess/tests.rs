@@ -1,4 +1,4 @@
-use diogenes_proto::{Activity, ProbeKind, Report, Verdict, line};
+use diogenes_proto::{Activity, ProbeKind, ProbeStats, Report, Verdict, line};
 use proptest::prelude::*;
 
 use super::*;
@@ -118,6 +118,46 @@ fn a_new_service_is_asked_at_once_and_then_every_ten_seconds() {
     play.wait(10_002);
     let due = play.assessor.due(at(10_002));
     assert_eq!((due.len(), due[0].wants_version), (1, false));
+}
+
+#[test]
+fn probes_are_counted_with_what_they_took() {
+    let mut play = Play::healthy(scene::redis());
+    let stats = |play: &mut Play| play.report().services.remove(0).probes.unwrap();
+    assert_eq!(
+        stats(&mut play),
+        ProbeStats {
+            run: 1,
+            last_us: 100,
+            total_us: 100,
+            ..ProbeStats::default()
+        }
+    );
+    for failures in 1..=2 {
+        play.wait(60_000);
+        let took_us = 2_000_000;
+        play.probe(ProbeOutcome {
+            took_us,
+            ..silence()
+        });
+        let stats = stats(&mut play);
+        assert_eq!(
+            (stats.failed, stats.failed_in_a_row),
+            (failures, failures as u32)
+        );
+        assert_eq!((stats.run, stats.last_us), (1 + failures, took_us));
+    }
+    // One that could not be made says nothing of the service.
+    play.wait(60_000);
+    play.probe(outcome(Verdict::Impossible, "no descriptor left"));
+    assert_eq!(stats(&mut play).run, 3);
+    play.wait(60_000);
+    play.probe(outcome(Verdict::Starting, "is loading"));
+    play.wait(60_000);
+    play.probe(answers());
+    let stats = stats(&mut play);
+    assert_eq!((stats.run, stats.failed, stats.failed_in_a_row), (5, 2, 0));
+    assert_eq!((stats.last_us, stats.total_us), (100, 4_000_300));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Activity, Health, ProbeKind, ProbeOutcome, ProbeSpec, Timestamp, Untrusted, Verdict,
+    Activity, Health, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted, Verdict,
 };
 
 use super::condition::{Condition, Stuck};
@@ -76,6 +76,8 @@ pub(crate) struct Track {
     pub(crate) proven: bool,
     /// Failed probes in a row, those during its start not counted.
     pub(crate) failures: u32,
+    /// Every probe there was, for whoever counts; None before the first.
+    pub(crate) probes: Option<ProbeStats>,
     pub(crate) outcome: Option<(Timestamp, ProbeOutcome)>,
     /// Whether a connection made by a probe was seen to be accepted; None where that was not seen either way.
     pub(crate) accepts: Option<bool>,
@@ -100,6 +102,7 @@ impl Track {
             way: 0,
             proven: false,
             failures: 0,
+            probes: None,
             outcome: None,
             accepts: None,
             restarts: VecDeque::new(),
@@ -254,6 +257,7 @@ impl Track {
         if outcome.verdict == Verdict::Alive {
             self.learn(&outcome, kind);
         }
+        self.count(&outcome);
         match outcome.verdict {
             Verdict::Alive => {
                 self.proven |= outcome.protocol.as_deref() != Some("tls");
@@ -288,6 +292,23 @@ impl Track {
             self.accepts = None;
         }
         self.outcome = Some((now, outcome));
+    }
+
+    /// Counts a probe. Its own count of failures, for during a start they count as well.
+    fn count(&mut self, outcome: &ProbeOutcome) {
+        if outcome.verdict == Verdict::Impossible {
+            return;
+        }
+        let stats = self.probes.get_or_insert_default();
+        stats.run += 1;
+        stats.last_us = outcome.took_us;
+        stats.total_us = stats.total_us.saturating_add(outcome.took_us);
+        if matches!(outcome.verdict, Verdict::Alive | Verdict::Starting) {
+            stats.failed_in_a_row = 0;
+        } else {
+            stats.failed += 1;
+            stats.failed_in_a_row = stats.failed_in_a_row.saturating_add(1);
+        }
     }
 
     fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>) {

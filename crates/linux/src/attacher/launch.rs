@@ -14,6 +14,7 @@ use super::link::{self, Request};
 use crate::contract::{
     AGENT_CAPABILITIES, AGENT_UID, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE, SESSION_FD, agent_args,
 };
+use crate::signals;
 
 /// Where a launcher keeps its descriptors; what is above is closed.
 const PROGRAM_FD: RawFd = 4;
@@ -73,16 +74,6 @@ impl Step {
         let [step, errno @ ..] = <[u8; 5]>::try_from(bytes).ok()?;
         let step = *Self::ALL.get(usize::from(step))?;
         Some((step, Errno::from_raw_os_error(i32::from_le_bytes(errno))))
-    }
-}
-
-/// Tells the kernel to reap this process's children by itself (wait(2), SIG_IGN of SIGCHLD).
-pub(super) fn ignore_children() -> Result<(), Errno> {
-    // SAFETY: SIG_IGN is a valid disposition and no handler is replaced that anybody relies on.
-    if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) } == libc::SIG_ERR {
-        Err(last_errno())
-    } else {
-        Ok(())
     }
 }
 
@@ -310,15 +301,8 @@ fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Result<
 fn prepare_agent() -> Result<(), Errno> {
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the default disposition; SIGKILL, SIGSTOP and the C library's own two are refused, as they should.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    // SAFETY: an all-zero `sigset_t` is the empty set on Linux, and no old one is written.
-    check(unsafe {
-        libc::sigprocmask(libc::SIG_SETMASK, &std::mem::zeroed(), std::ptr::null_mut())
-    })
-    .map(drop)
+    signals::restore_defaults();
+    Ok(())
 }
 
 /// Executes the program with an empty environment; returns only where that fails.

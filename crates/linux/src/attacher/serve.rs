@@ -12,6 +12,7 @@ use rustix::stdio::{dup2_stdin, dup2_stdout};
 
 use super::launch::{self, Step};
 use super::link::{self, Attached, Refusal, Reply, Request};
+use crate::signals;
 
 /// A launch takes milliseconds; one that takes this long hangs, and is ended.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ pub fn serve() -> Result<(), (&'static str, Errno)> {
         .and_then(|()| dup2_stdout(&empty))
         .map_err(step("replacing standard input and output"))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("becoming undumpable"))?;
-    launch::ignore_children().map_err(step("ignoring SIGCHLD"))?;
+    signals::ignore(Signal::CHILD).map_err(step("ignoring SIGCHLD"))?;
 
     let mut launches: Vec<Launch> = Vec::new();
     loop {
