@@ -1,13 +1,13 @@
 # Diogenes: what people type. Each target says what it does; the steps themselves are in deploy/scripts.
 .DEFAULT_GOAL := help
-.PHONY: help toolchain engine images build build-test demo demo-down test test-fast lint deny bench clean
+.PHONY: help toolchain engine images build build-test demo demo-down test test-fast check-metrics fuzz lint deny bench clean
 
 SCRIPTS := deploy/scripts
 # The tests that need a container engine; the others need nothing but Rust.
 ENGINE_TESTS := package(diogenes-tests) + (package(diogenes-testkit) & kind(test))
 
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 toolchain: ## What the build needs: a C toolchain and Rust's static target
 	@$(SCRIPTS)/toolchain.sh
@@ -36,6 +36,12 @@ test: build build-test images ## Everything, also the end-to-end tests on the re
 
 test-fast: ## The tests that need no Engine
 	cargo nextest run --workspace --filterset 'not ($(ENGINE_TESTS))'
+
+fuzz: ## Bytes made up by libFuzzer for every reader of untrusted bytes, a minute each
+	@$(SCRIPTS)/fuzz.sh
+
+check-metrics: build ## Metrics and alert rules, by Prometheus' own programs
+	@$(SCRIPTS)/promtool.sh
 
 lint: ## Format, clippy, documentation and shell scripts, warnings refused
 	cargo fmt --all --check

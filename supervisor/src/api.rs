@@ -1,31 +1,56 @@
-//! The HTTP interface: the same answers on the Unix socket and on TCP, acting only on the Unix socket.
+//! The HTTP interface: the same answers on the Unix socket and on TCP.
 //!
-//! Who may open the socket may act: that is a matter of file permissions. Anything on the machine, a browser
-//! included, can reach a loopback port: there one may look and ask, and a `Host` header that is not a loopback
-//! name is refused, so that no web page can get in by DNS rebinding.
+//! ```text
+//! operations() ─┬─► routes: local (all of them), tcp (what `access` allows)
+//!               └─► the OpenAPI document, /discovery
+//! ```
+//!
+//! Who may open the socket may act: that is a matter of file permissions. What TCP allows, [`access`] decides. There
+//! are no CORS headers: a web page of another origin has no business here, and a browser then keeps it from reading
+//! anything; a page that needs these facts has a server to fetch them.
+//!
+//! To add an operation, write its handler in a room of its kind, and name it in that room's `operations`.
 
+pub(crate) mod access;
+mod acting;
+mod asked;
+mod asking;
+mod census;
+mod component;
+mod containers;
+mod discovery;
+mod document;
+pub(crate) mod events;
 pub(crate) mod health;
+pub(crate) mod history;
 pub(crate) mod http;
+mod inside;
+mod logs;
+pub(crate) mod metrics;
+mod operation;
+mod own;
 pub(crate) mod problem;
+#[cfg(test)]
+pub(crate) mod reference;
 pub(crate) mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use diogenes_proto::Health;
-use diogenes_proto::request::MAX_QUESTION_BYTES;
-use serde::{Deserialize, Serialize};
 
-use crate::api::problem::Problem;
-use crate::api::view::{AnswerView, ContainerView, StatusView};
+use crate::api::access::Door;
+pub(crate) use crate::api::asking::Question;
+use crate::api::events::Followers;
+use crate::api::metrics::Metrics;
+use crate::api::operation::Operation;
+use crate::api::problem::{Code, Problem};
 use crate::attendants::Attendants;
+use crate::logs::Logs;
 use crate::registry::names::resolve;
 use crate::registry::{Entry, Registry};
 use crate::relay::Relay;
@@ -33,10 +58,8 @@ use crate::supervisor::Supervisor;
 
 /// Longest request body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Longest time for one request, an attach included.
+/// Longest time until an answer begins, an attach included.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
-/// How long attach and detach wait for their end before they tell how far things are.
-const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the handlers work with.
 pub(crate) struct Api {
@@ -48,206 +71,85 @@ pub(crate) struct Api {
     pub(crate) attendants: Arc<Attendants>,
     /// Who asks.
     pub(crate) relay: Arc<Relay>,
+    /// The texts that pollers are given.
+    pub(crate) metrics: Metrics,
+    /// Who follows the events.
+    pub(crate) followers: Followers,
+    /// What the containers write.
+    pub(crate) logs: Logs,
 }
 
-/// The body of a question.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Question {
-    /// In words.
-    pub(crate) question: String,
+impl Api {
+    /// The container that a person names.
+    fn find(&self, name: &str) -> Result<Arc<Entry>, Problem> {
+        Ok(resolve(&self.registry.all(), name)?)
+    }
+}
+
+/// All there is.
+fn operations() -> Vec<Operation> {
+    [
+        containers::operations(),
+        history::operations(),
+        inside::operations(),
+        asking::operations(),
+        acting::operations(),
+        events::operations(),
+        logs::operations(),
+        own::operations(),
+        component::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The interface for the Unix socket: everything.
 pub(crate) fn local(api: Arc<Api>) -> Router {
-    let acting = Router::new()
-        .route("/api/v1/containers/{name}/attach", post(attach))
-        .route("/api/v1/containers/{name}/detach", post(detach));
-    finish(reading().merge(acting), api)
+    bounded(whole(routes(operations())), api)
 }
 
-/// The interface for TCP: looking and asking.
-pub(crate) fn tcp(api: Arc<Api>) -> Router {
-    let acting = Router::new()
-        .route("/api/v1/containers/{name}/attach", post(only_local))
-        .route("/api/v1/containers/{name}/detach", post(only_local));
-    finish(reading().merge(acting), api).layer(middleware::from_fn(refuse_foreign_hosts))
+/// The interface for TCP: what [`access`] allows.
+pub(crate) fn tcp(api: Arc<Api>, door: Door) -> Router {
+    let acts = |operation: &Operation| operation.acts;
+    let (acting, looking) = operations().into_iter().partition(acts);
+    let acting = routes(acting).route_layer(middleware::from_fn(access::require_token));
+    let admit = middleware::from_fn_with_state(door, access::admit);
+    bounded(whole(routes(looking).merge(acting)).layer(admit), api)
 }
 
-fn reading() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/health", get(own_health))
-        .route("/api/v1/containers", get(containers))
-        .route("/api/v1/containers/{name}", get(container))
-        .route("/api/v1/containers/{name}/ask", post(ask))
+fn routes(operations: Vec<Operation>) -> Router<Arc<Api>> {
+    let add = |router, operation: Operation| operation.route(router);
+    operations.into_iter().fold(Router::new(), add)
 }
 
-fn finish(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
+/// With an answer for all that is not routed.
+fn whole(router: Router<Arc<Api>>) -> Router<Arc<Api>> {
     router
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
+}
+
+fn bounded(router: Router<Arc<Api>>, api: Arc<Api>) -> Router {
+    router
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(limit_time))
+        .layer(middleware::map_response(forbid_storing))
         .with_state(api)
 }
 
-async fn own_health(State(api): State<Arc<Api>>) -> Response {
-    let told = health::health(&api.supervisor, &api.registry);
-    // Tekton takes any 200 for health.
-    let status = if told.status == Health::Unhealthy {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
-    (status, Json(told)).into_response()
-}
-
-async fn containers(State(api): State<Arc<Api>>) -> Json<StatusView> {
-    let containers = api
-        .registry
-        .all()
-        .iter()
-        .map(|entry| ContainerView::new(entry))
-        .collect();
-    Json(StatusView {
-        containers,
-        supervisor: api.supervisor.view(&api.registry.engine()),
-    })
-}
-
-async fn container(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-) -> Result<Json<ContainerView>, Problem> {
-    Ok(Json(ContainerView::new(&*api.find(&name)?)))
-}
-
-async fn ask(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-    body: Result<Json<Question>, JsonRejection>,
-) -> Result<Json<AnswerView>, Problem> {
-    let Json(Question { question }) = body.map_err(|error| {
-        let status = error.status();
-        let code = if status == StatusCode::PAYLOAD_TOO_LARGE {
-            "too_large"
-        } else {
-            "bad_request"
-        };
-        Problem::new(
-            status,
-            code,
-            format!(
-                "a question is {{\"question\":\"…\"}} as application/json: {}",
-                error.body_text()
-            ),
-        )
-    })?;
-    if question.trim().is_empty() || question.len() > MAX_QUESTION_BYTES {
-        let detail = format!("a question has between 1 and {MAX_QUESTION_BYTES} bytes");
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "bad_question",
-            detail,
-        ));
-    }
-    Ok(Json(api.relay.ask(&*api.find(&name)?, &question).await))
-}
-
-async fn attach(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-) -> Result<Json<ContainerView>, Problem> {
-    let entry = api.find(&name)?;
-    if !entry.facts.state.has_processes() {
-        let reason = entry.presence.reason(&entry.facts, entry.presence_since);
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "not_running",
-            format!("nothing to attach to: {reason}"),
-        ));
-    }
-    let view = api
-        .settle(&entry, api.attendants.attach(&entry.facts.id))
-        .await?;
-    if view.state == "absent" {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "attach_failed",
-            format!("{}: {}", view.name, view.reason),
-        ));
-    }
-    Ok(Json(view))
-}
-
-async fn detach(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-) -> Result<Json<ContainerView>, Problem> {
-    let entry = api.find(&name)?;
-    Ok(Json(
-        api.settle(&entry, api.attendants.detach(&entry.facts.id))
-            .await?,
-    ))
-}
-
-async fn only_local() -> Problem {
-    let detail = "attach and detach are offered only on the Unix socket, api.sock in the supervisor's run directory";
-    Problem::new(StatusCode::FORBIDDEN, "only_local", detail)
-}
-
 async fn nowhere() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "no_such_page",
-        "there is /health, and /api/v1/containers[/{name}[/ask]]",
+    Problem::of(
+        Code::NoSuchPage,
+        "nothing is here; GET /openapi.json describes all that is",
     )
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "wrong_method",
+    Problem::of(
+        Code::WrongMethod,
         "facts are got with GET; ask, attach and detach take POST",
     )
-}
-
-impl Api {
-    fn find(&self, name: &str) -> Result<Arc<Entry>, Problem> {
-        Ok(resolve(&self.registry.all(), name)?)
-    }
-
-    /// Waits until what was asked for has come about, or failed, or takes too long.
-    async fn settle(
-        &self,
-        entry: &Entry,
-        act: impl Future<Output = ()>,
-    ) -> Result<ContainerView, Problem> {
-        let id = &entry.facts.id;
-        let gone = || {
-            Problem::new(
-                StatusCode::NOT_FOUND,
-                "no_such_container",
-                format!("{} was deleted meanwhile", entry.facts.name),
-            )
-        };
-        let mut changes = self.registry.subscribe();
-        act.await;
-        let settled = async {
-            loop {
-                let entry = self.registry.get(id).ok_or_else(gone)?;
-                if entry.presence.is_settled() || changes.changed().await.is_err() {
-                    return Ok(());
-                }
-            }
-        };
-        if let Ok(Err(problem)) = tokio::time::timeout(SETTLE_DEADLINE, settled).await {
-            return Err(problem);
-        }
-        self.registry
-            .get(id)
-            .map(|entry| ContainerView::new(&entry))
-            .ok_or_else(gone)
-    }
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
@@ -255,36 +157,16 @@ async fn limit_time(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => {
             let detail = format!("no result within {} s", REQUEST_DEADLINE.as_secs());
-            Problem::new(StatusCode::GATEWAY_TIMEOUT, "too_slow", detail).into_response()
+            Problem::of(Code::TooSlow, detail).into_response()
         }
     }
 }
 
-async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_loopback_host) {
-        return next.run(request).await;
-    }
-    let detail = "the Host header must name this machine's loopback: localhost, 127.0.0.1 or [::1]";
-    Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail).into_response()
-}
-
-/// Whether a `Host` header, with or without port, names the loopback.
-fn is_loopback_host(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) if port.is_empty() || port.starts_with(':') => address,
-            _ => return false,
-        },
-        None => host.split_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+/// What was true a moment ago is not to be shown as true now.
+async fn forbid_storing(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The sockets.
 pub(crate) struct CiSockets {
     directory: PathBuf,
+    group: Option<u32>,
     registry: Arc<Registry>,
     relay: Arc<Relay>,
     stop: CancellationToken,
@@ -48,9 +49,10 @@ struct Socket {
 }
 
 impl CiSockets {
-    /// Sockets in `directory`, which stop with `stop`; `tasks` knows when all have.
+    /// Sockets in `directory`, open to `group` as in [`listen`], which stop with `stop`; `tasks` knows when all have.
     pub(crate) fn new(
         directory: PathBuf,
+        group: Option<u32>,
         registry: Arc<Registry>,
         relay: Arc<Relay>,
         stop: CancellationToken,
@@ -58,6 +60,7 @@ impl CiSockets {
     ) -> Self {
         Self {
             directory,
+            group,
             registry,
             relay,
             stop,
@@ -105,10 +108,10 @@ impl CiSockets {
     /// Opens one socket. Where that fails the log tells, and the next change brings the next try.
     fn open(&self, id: &str, file: String) -> Option<Socket> {
         let path = self.directory.join(&file);
-        let listener = match listen(&path) {
+        let listener = match listen(&path, self.group) {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::warn!("cannot listen on {}: {error}", path.display());
+                tracing::warn!("{error}");
                 return None;
             }
         };
@@ -182,6 +185,7 @@ mod tests {
         tokio::spawn(
             CiSockets::new(
                 dir.path().into(),
+                None,
                 registry.clone(),
                 relay,
                 stop.clone(),

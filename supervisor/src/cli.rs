@@ -2,35 +2,45 @@
 
 pub(crate) mod client;
 pub(crate) mod commands;
+pub(crate) mod completion;
+pub(crate) mod events;
+pub(crate) mod happening;
+pub(crate) mod history;
+pub(crate) mod logs;
+pub(crate) mod manual;
+#[cfg(test)]
+mod reference;
 pub(crate) mod sheet;
 pub(crate) mod table;
 pub(crate) mod terminal;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use diogenes_engine::Endpoint;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::run_dir;
+use crate::cli::events::EventsArgs;
+use crate::cli::history::HistoryArgs;
+use crate::cli::logs::LogsArgs;
+use crate::config::environment::{CONFIG, Environment};
+use crate::config::flags::Flags;
+use crate::config::{Sources, file};
+use crate::exit::Exit;
 
 /// Companions for containers: ask a container how it is, and get the plain truth.
 #[derive(Debug, Parser)]
 #[command(
     name = "diogenes",
     version,
-    about,
     max_term_width = 100,
     subcommand_required = true,
-    arg_required_else_help = true
-)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no supervisor answers, 78 the configuration cannot work."
+    arg_required_else_help = true,
+    after_help = exit_codes()
 )]
 pub(crate) struct Cli {
-    /// Directory of the supervisor's sockets.
-    #[arg(long, global = true, value_name = "DIR", env = "DIOGENES_RUN_DIR", default_value = run_dir::DEFAULT)]
-    pub(crate) run_dir: PathBuf,
+    #[arg(long, global = true, value_name = "FILE", help = config_help())]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) everywhere: Flags<true>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -44,39 +54,81 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Ask a container's companion, in words: status, why, ports, …
     Ask(AskArgs),
+    /// What a container writes: stdout, stderr and the log files inside, ordered by time.
+    Logs(LogsArgs),
+    /// What changed in a container, and when.
+    History(HistoryArgs),
+    /// What changes in the containers, as it happens, until Ctrl-C.
+    Events(EventsArgs),
     /// The companions' names, with their containers' health.
-    Ls,
+    Ls(JsonArgs),
     /// Bring a companion into a container, also one that was detached.
     Attach(NameArgs),
     /// Send a container's companion away until it is attached again.
     Detach(NameArgs),
+    /// The configuration in force, and where each value comes from; given what `serve` is given.
+    Config(ListingArgs),
+    /// Whether this host has all that `serve` needs, and what to do where not; changes nothing.
+    Doctor(ConfigArgs),
     /// The version of this program.
-    Version,
-    /// Be the process that enters containers: started by `serve`, of no use by hand.
-    #[command(name = crate::attendants::attacher::SUBCOMMAND, hide = true)]
-    Attacher,
+    Version(JsonArgs),
+    /// A completion script for a shell, on standard output.
+    Completion(CompletionArgs),
+    /// The manual page, as roff, on standard output; or all pages into a directory.
+    Man(ManArgs),
+}
+
+/// Arguments of `completion`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// The shell.
+    pub(crate) shell: Shell,
+}
+
+/// The shells that can be helped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Writes a page for each command into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Loopback address for HTTP, for looking and asking only.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4120")]
-    pub(crate) listen: SocketAddr,
-    /// Directory of what is remembered over restarts.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "DIOGENES_STATE_DIR",
-        default_value = "/var/lib/diogenes"
-    )]
-    pub(crate) state_dir: PathBuf,
-    /// The Engine: a socket's path, unix://PATH, tcp://HOST:PORT or http://HOST:PORT.
-    #[arg(long, value_name = "URL|PATH", env = "DOCKER_HOST", default_value = Endpoint::DEFAULT)]
-    pub(crate) engine: Endpoint,
-    /// The agent's program; by default the one beside this program.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) agent: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) flags: Flags<false>,
+}
+
+/// Arguments of what looks at the configuration: `config` and `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) flags: Flags<false>,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+pub(crate) struct ListingArgs {
+    #[command(flatten)]
+    pub(crate) of: ConfigArgs,
+    /// A file to start from instead, with every key, each as a comment.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sample: bool,
 }
 
 /// Arguments of `status`.
@@ -105,11 +157,51 @@ pub(crate) struct AskArgs {
     pub(crate) json: bool,
 }
 
+/// Arguments of what takes nothing but the choice of its form.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Arguments of what is done to one container.
 #[derive(Debug, Args)]
 pub(crate) struct NameArgs {
     /// Which container.
     pub(crate) name: String,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Cli {
+    /// Where this process is told what to do.
+    pub(crate) fn sources(&self) -> Sources {
+        let serving = match &self.command {
+            Command::Serve(args) => args.flags.clone(),
+            Command::Config(args) => args.of.flags.clone(),
+            Command::Doctor(args) => args.flags.clone(),
+            _ => Flags::default(),
+        };
+        Sources {
+            everywhere: self.everywhere.clone(),
+            serving,
+            file: self.config.clone(),
+            environment: Environment::of_process(),
+        }
+    }
+}
+
+/// The exit codes in a line.
+fn exit_codes() -> String {
+    let codes = Exit::ALL.map(|exit| format!("{} {}", exit as u8, exit.meaning().0));
+    format!("Exit codes: {}.", codes.join(", "))
+}
+
+fn config_help() -> String {
+    let default = file::DEFAULT;
+    format!("The configuration file [env: {CONFIG}] [default: {default}, where it exists]")
 }
 
 #[cfg(test)]
@@ -129,10 +221,8 @@ mod tests {
             ["diogenes", "--run-dir", "/r", "ls"],
             ["diogenes", "ls", "--run-dir", "/r"],
         ] {
-            assert_eq!(
-                Cli::try_parse_from(line).unwrap().run_dir,
-                PathBuf::from("/r")
-            );
+            let sources = Cli::try_parse_from(line).unwrap().sources();
+            assert_eq!(sources.run_dir().unwrap(), PathBuf::from("/r"));
         }
         let line = [
             "diogenes", "ask", "--json", "shop", "why", "is", "it", "-slow?",

@@ -3,24 +3,56 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::config::given::Mistakes;
+
 /// The exit codes, after sysexits(3) where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// It did what it was asked to. A reader that closed the pipe early is no failure.
+    /// Done.
     Ok = 0,
-    /// It could not: no such container, an attach that failed.
+    /// It could not be done.
     Failed = 1,
-    /// The command line makes no sense; clap ends with the same code.
-    #[expect(
-        dead_code,
-        reason = "clap ends the process by itself; the code stands here for the reader"
-    )]
+    /// Wrong usage; clap ends with the same code.
     Usage = 2,
     /// No supervisor answers (EX_UNAVAILABLE).
     Unreachable = 69,
-    /// The configuration cannot work: a busy port or run directory, an address that may not be used (EX_CONFIG).
+    /// The configuration cannot work (EX_CONFIG).
     Config = 78,
+}
+
+impl Exit {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::Unreachable,
+        Self::Config,
+    ];
+
+    /// What it means, in a few words, and in full: the text of the help, the man page and the reference.
+    pub(crate) const fn meaning(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ok => (
+                "done",
+                "it did what it was asked to; a reader that closed the pipe early is no failure",
+            ),
+            Self::Failed => (
+                "failed",
+                "it could not be done: no such container, an attach that failed, an answer that cannot be had",
+            ),
+            Self::Usage => ("wrong usage", "the command line makes no sense"),
+            Self::Unreachable => (
+                "no supervisor answers",
+                "no supervisor answers at the run directory's socket, or it may not be opened",
+            ),
+            Self::Config => (
+                "the configuration cannot work",
+                "a mistake in flags, variables or the file; a busy port or run directory; an address that may not be used",
+            ),
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -34,7 +66,7 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     /// The code.
     pub(crate) exit: Exit,
-    /// What happened and what mends it.
+    /// What happened and what mends it; empty where that was told already.
     pub(crate) message: String,
 }
 
@@ -45,6 +77,11 @@ impl Failure {
             exit: Exit::Failed,
             message: message.into(),
         }
+    }
+
+    /// What was asked for came out badly, and was told already.
+    pub(crate) fn told() -> Self {
+        Self::failed("")
     }
 
     /// No supervisor answers.
@@ -61,6 +98,12 @@ impl Failure {
             exit: Exit::Config,
             message: message.into(),
         }
+    }
+}
+
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::config(mistakes.to_string())
     }
 }
 
@@ -85,7 +128,8 @@ pub(crate) fn conclude(error: &anyhow::Error) -> (Exit, Option<String>) {
     let exit = error
         .downcast_ref::<Failure>()
         .map_or(Exit::Failed, |failure| failure.exit);
-    (exit, Some(format!("{error:#}")))
+    let message = format!("{error:#}");
+    (exit, (!message.is_empty()).then_some(message))
 }
 
 #[cfg(test)]
@@ -109,5 +153,6 @@ mod tests {
             (Exit::Config, Some("starting: port 1 is taken".into()))
         );
         assert_eq!(conclude(&anyhow::anyhow!("no")).0, Exit::Failed);
+        assert_eq!(conclude(&Failure::told().into()), (Exit::Failed, None));
     }
 }

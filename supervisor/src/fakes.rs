@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diogenes_engine::{
-    Change, ContainerFacts, ContainerState, Endpoint, Engine, EngineError, EngineVersion, Event,
-    Listing,
+    Change, ContainerFacts, ContainerState, Endpoint, Engine, EngineError, EngineInfo,
+    EngineVersion, Event, Listing, LogLine, LogOptions, LogStream,
 };
 use diogenes_proto::line::{Addressed, decode, encode};
-use diogenes_proto::{Health, Hello, Message, Report, Request, Timestamp, Untrusted};
+use diogenes_proto::{
+    ErrorCode, Health, Hello, Listener, Logs, Message, Report, Request, Snapshot, SnapshotPage, Timestamp,
+    Untrusted, WireError,
+};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -93,6 +96,18 @@ impl Peer {
                         text: text.into(),
                         ..diogenes_proto::Answer::default()
                     }))
+                }
+                Request::Logs { .. } => Message::Logs(Logs::default()),
+                Request::Snapshot { hash, offset } => {
+                    let known = hash.is_none_or(|hash| hash == SNAPSHOT_HASH);
+                    let page = SnapshotPage::cut(SNAPSHOT_HASH, &snapshot(), offset);
+                    match page.filter(|_| known) {
+                        Some(page) => Message::Snapshot(Box::new(page)),
+                        None => {
+                            let message = "no such snapshot or page; ask without a hash";
+                            Message::Error(WireError::new(ErrorCode::NotFound, message))
+                        }
+                    }
                 }
                 _ => Message::Report(Box::new(report.clone())),
             };
@@ -217,6 +232,30 @@ pub(crate) fn report(health: Health) -> Report {
     }
 }
 
+/// The hash of [`snapshot`].
+pub(crate) const SNAPSHOT_HASH: &str = "5na9";
+
+/// What every honest agent sees: more than fits a line.
+pub(crate) fn snapshot() -> Snapshot {
+    let process = |pid: u32| diogenes_proto::Process {
+        container_pid: pid,
+        host_pid: Some(1),
+        command: vec!["worker".into(), "x".repeat(400).into()],
+        state: 'S',
+        ..diogenes_proto::Process::default()
+    };
+    let listener = |port: u16| Listener {
+        port: Some(port),
+        inode: port.into(),
+        ..Listener::default()
+    };
+    Snapshot {
+        processes: (1..=1200).map(process).collect(),
+        listeners: (8000..8150).map(listener).collect(),
+        ..Snapshot::default()
+    }
+}
+
 /// A running container.
 pub(crate) fn running(id: &str, name: &str, init_pid: u32) -> ContainerFacts {
     ContainerFacts {
@@ -248,6 +287,8 @@ pub(crate) struct FakeEngine {
     endpoint: Endpoint,
     pub(crate) containers: Mutex<HashMap<String, ContainerFacts>>,
     pub(crate) logs: Mutex<Vec<Untrusted>>,
+    /// What the next reader of logs is told, as the test sends it; None for `logs`.
+    pub(crate) output: Mutex<Option<mpsc::UnboundedReceiver<Result<LogLine, EngineError>>>>,
     /// Whether nobody answers.
     pub(crate) away: Mutex<bool>,
     /// How often somebody asked for the version: once a connection.
@@ -315,6 +356,10 @@ impl Engine for FakeEngine {
         std::future::ready(self.answer(version)).boxed()
     }
 
+    fn info(&self) -> BoxFuture<'_, Result<EngineInfo, EngineError>> {
+        std::future::ready(self.answer(EngineInfo::default())).boxed()
+    }
+
     fn ping(&self) -> BoxFuture<'_, Result<(), EngineError>> {
         std::future::ready(self.answer(())).boxed()
     }
@@ -344,6 +389,35 @@ impl Engine for FakeEngine {
         stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
     }
 
+    fn logs(
+        &self,
+        _: &str,
+        options: LogOptions,
+    ) -> BoxStream<'static, Result<LogLine, EngineError>> {
+        if let Some(mut output) = self.output.lock().unwrap().take() {
+            return stream::poll_fn(move |context| output.poll_recv(context)).boxed();
+        }
+        let texts = match self.answer(self.logs.lock().unwrap().clone()) {
+            Ok(texts) => texts,
+            Err(error) => return stream::once(std::future::ready(Err(error))).boxed(),
+        };
+        let most = options.tail.map_or(texts.len(), |tail| tail as usize);
+        let skipped = texts.len().saturating_sub(most);
+        let lines = texts.into_iter().skip(skipped).map(|text| {
+            Ok(LogLine {
+                at: None,
+                stream: LogStream::Stdout,
+                text,
+            })
+        });
+        let lines = stream::iter(lines);
+        if options.follow {
+            lines.chain(stream::pending()).boxed()
+        } else {
+            lines.boxed()
+        }
+    }
+
     fn log_tail<'a>(
         &'a self,
         _: &'a str,
@@ -362,4 +436,48 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("this never came about: {what}");
+}
+
+/// A file system of its own for a test: small, or read-only. Gone with this value.
+pub(crate) struct Mount(tempfile::TempDir);
+
+impl Mount {
+    /// An empty one with these options of tmpfs(5); None where this process may not mount.
+    pub(crate) fn tmpfs(options: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        mount(&["-t", "tmpfs", "-o", options, "tmpfs"], dir.path()).then_some(Self(dir))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    /// From now on nothing can be written there.
+    pub(crate) fn make_read_only(&self) {
+        assert!(mount(&["-o", "remount,ro"], self.path()));
+    }
+
+    /// From now on it can be written again.
+    pub(crate) fn make_writable(&self) {
+        assert!(mount(&["-o", "remount,rw"], self.path()));
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg(self.path())
+            .status();
+    }
+}
+
+fn mount(arguments: &[&str], at: &std::path::Path) -> bool {
+    let mut mount = std::process::Command::new("mount");
+    let mounted = mount
+        .args(arguments)
+        .arg(at)
+        .stderr(std::process::Stdio::null())
+        .status();
+    mounted.is_ok_and(|status| status.success())
 }

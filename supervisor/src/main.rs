@@ -6,16 +6,22 @@
 //!                                 ▼            │
 //!               api, ci_sockets ◄─ api::view  relay ◄─ questions
 //!                  ▲
+//!                  │     ▲ config: what all of them are told      registry ─► alerts ─► webhook, on_change
 //!                  └── cli::client ◄─ cli::commands ─► cli::table, cli::sheet (what people read)
 //! ```
 
+mod advice;
+mod alerts;
 mod api;
 mod attendants;
 mod ci_sockets;
 mod cli;
+mod config;
+mod doctor;
 mod exit;
 #[cfg(test)]
 mod fakes;
+mod logs;
 mod registry;
 mod relay;
 mod run_dir;
@@ -27,17 +33,25 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
 
+use crate::alerts::{helper, on_change};
+use crate::attendants::attacher;
+use crate::cli::terminal::Terminal;
 use crate::cli::{Cli, Command};
-use crate::exit::Exit;
+use crate::config::Settings;
+use crate::config::reload::{Reloader, SetLogFilter};
+use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if matches!(cli.command, Command::Attacher) {
-        // No thread and no runtime: a process with threads cannot enter a container.
-        return attendants::attacher::run();
+    // Started by `serve` and of no use by hand, so they are no commands that help or completion would show. No thread
+    // and no runtime: a process with threads cannot enter a container.
+    match std::env::args_os().nth(1) {
+        Some(word) if word == attacher::SUBCOMMAND => return attacher::run(),
+        Some(word) if word == on_change::SUBCOMMAND => return helper::run(),
+        _ => {}
     }
-    let ended = run(cli);
+    let ended = run(Cli::parse());
     let (exit, message) = ended.map_or_else(|error| exit::conclude(&error), |()| (Exit::Ok, None));
     if let Some(message) = message {
         // Where not even this can be written, the exit code has to do.
@@ -47,38 +61,39 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let Cli { run_dir, command } = cli;
-    match command {
-        Command::Serve(args) => {
-            let config = serve::Config {
-                listen: args.listen,
-                run_dir,
-                state_dir: args.state_dir,
-                engine: args.engine,
-                agent: args.agent,
-            };
-            log_to_stderr();
+    let sources = cli.sources();
+    match cli.command {
+        Command::Serve(_) => {
+            let settings = sources.read().and_then(Settings::with_secrets);
+            let settings = settings.map_err(Failure::from)?;
+            let set_log_filter = log_to_stderr(settings.general.log.env_filter());
+            for warning in sources.environment.warnings() {
+                tracing::warn!("{warning}");
+            }
             tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?
-                .block_on(serve::run(config))
+                .block_on(serve::run(Reloader::new(sources, settings, set_log_filter)))
         }
         // A client has one thing to do.
         command => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(cli::commands::run(command, &run_dir)),
+            .block_on(cli::commands::run(command, &sources)),
     }
 }
 
-/// `RUST_LOG` chooses what is told; without it, what an operator wants to know.
-fn log_to_stderr() {
-    use std::io::IsTerminal as _;
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
+/// Tells on standard error what passes the filter; what is returned changes the filter.
+fn log_to_stderr(filter: EnvFilter) -> SetLogFilter {
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_ansi(Terminal::stderr().colour)
+        .with_filter_reloading();
+    let handle = log.reload_handle();
+    log.init();
+    Box::new(move |filter| {
+        // Fails only where the subscriber is gone: with it the log.
+        let _ = handle.reload(filter);
+    })
 }

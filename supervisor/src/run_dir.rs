@@ -7,7 +7,7 @@
 //! ```
 
 use std::fs::{File, Permissions};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,15 @@ use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _};
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
+use crate::advice;
 use crate::exit::Failure;
 
 /// Where it is unless told otherwise.
 pub(crate) const DEFAULT: &str = "/run/diogenes";
+/// What gives another one.
+const FLAG: &str = "--run-dir";
 /// Who may open a socket: its owner and group. The kernel asks for write permission (unix(7)).
 const SOCKET_MODE: u32 = 0o660;
 
@@ -31,6 +35,11 @@ pub(crate) fn api_socket(run_dir: &Path) -> PathBuf {
 /// The directory of the companions' sockets.
 pub(crate) fn ci_dir(run_dir: &Path) -> PathBuf {
     run_dir.join("ci")
+}
+
+/// The path of the lock, which the pid of its holder is noted in.
+pub(crate) fn lock_file(run_dir: &Path) -> PathBuf {
+    run_dir.join("lock")
 }
 
 /// A run directory that is ours.
@@ -48,11 +57,7 @@ impl RunDir {
     /// Where it cannot be made or written, or another supervisor has it.
     pub(crate) fn take(path: &Path) -> Result<Self, Failure> {
         let cannot = |what: &str, error: std::io::Error| {
-            let advice = if error.kind() == std::io::ErrorKind::PermissionDenied {
-                "; run as root, or give a directory of your own with --run-dir"
-            } else {
-                ""
-            };
+            let advice = advice::directory(error.kind(), FLAG);
             Failure::config(format!("cannot {what} {}: {error}{advice}", path.display()))
         };
         std::fs::create_dir_all(ci_dir(path))
@@ -62,9 +67,10 @@ impl RunDir {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path.join("lock"))
+            .open(lock_file(path))
             .map_err(|error| cannot("lock the run directory", error))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(Errno::WOULDBLOCK) {
             let mut pid = String::new();
             let _ = lock.read_to_string(&mut pid);
             let who = pid
@@ -76,6 +82,7 @@ impl RunDir {
                 "another supervisor{who} already serves {path}; stop it, or give this one another --run-dir and --listen"
             )));
         }
+        locked.map_err(|error| cannot("lock the run directory", error.into()))?;
         let noted = lock
             .set_len(0)
             .and_then(|()| lock.rewind())
@@ -107,13 +114,26 @@ fn remove_stale_sockets(directory: &Path) {
     }
 }
 
-/// Listens on a Unix socket of a run directory that is ours. The socket's file goes when the listener does.
+/// Listens on a Unix socket of a run directory that is ours, open to its owner and to a group (None for the group
+/// this process runs as). The socket's file goes when the listener does.
 ///
 /// # Errors
-/// Where the path is too long, or the socket cannot be made.
-pub(crate) fn listen(path: &Path) -> std::io::Result<Listener> {
+/// Where the path is too long, or the socket cannot be made or given away: in words, with what to do.
+pub(crate) fn listen(path: &Path, group: Option<u32>) -> Result<Listener, String> {
+    try_listen(path, group).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::InvalidInput => {
+                format!("; its path is too long for a socket, give a shorter {FLAG}")
+            }
+            kind => advice::directory(kind, FLAG),
+        };
+        format!("cannot listen on {}: {error}{advice}", path.display())
+    })
+}
+
+fn try_listen(path: &Path, group: Option<u32>) -> std::io::Result<Listener> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let name = path.to_fs_name::<GenericFilePath>()?;
@@ -123,6 +143,14 @@ pub(crate) fn listen(path: &Path) -> std::io::Result<Listener> {
         .create_tokio()?;
     // The umask took its part of the mode above; what that left is never more than is meant here.
     std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+    if let Some(gid) = group {
+        std::os::unix::fs::chown(path, None, Some(gid)).map_err(|error| {
+            std::io::Error::new(
+                error.kind(),
+                format!("its group cannot be set to {gid}: {error}"),
+            )
+        })?;
+    }
     Ok(listener)
 }
 
@@ -157,12 +185,68 @@ mod tests {
         let run_dir = RunDir::take(dir.path()).unwrap();
         assert!(!stale.exists());
         let path = api_socket(run_dir.path());
-        let listener = listen(&path).unwrap();
+        let listener = listen(&path, None).unwrap();
         assert_eq!(
             path.metadata().unwrap().permissions().mode() & 0o777,
             SOCKET_MODE
         );
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_can_be_given_to_a_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = api_socket(dir.path());
+        let own = rustix::process::getgid().as_raw();
+        let listener = listen(&path, Some(own)).unwrap();
+        assert_eq!(
+            std::os::unix::fs::MetadataExt::gid(&path.metadata().unwrap()),
+            own
+        );
+        drop(listener);
+        let long = dir.path().join("x".repeat(120));
+        let told = listen(&long, None).unwrap_err();
+        assert!(told.contains("give a shorter --run-dir"), "{told}");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_used_is_told_of_with_advice() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let told = |path: &Path| RunDir::take(path).unwrap_err().message;
+        let in_the_way = told(&dir.path().join("file"));
+        assert!(
+            in_the_way.contains("a file is in its place"),
+            "{in_the_way}"
+        );
+        assert!(
+            told(Path::new("/proc/self/no-such-place"))
+                .starts_with("cannot make the run directory /proc/self")
+        );
+    }
+
+    /// Where the tests may not mount, the messages are those of the errors a mount would bring.
+    #[test]
+    fn a_full_or_read_only_place_is_told_of_with_advice() {
+        let Some(place) = crate::fakes::Mount::tmpfs("size=4k,nr_inodes=8") else {
+            assert!(advice::directory(ErrorKind::StorageFull, FLAG).contains("free some space"));
+            return;
+        };
+        let run_dir = place.path().join("run");
+        drop(RunDir::take(&run_dir).unwrap());
+        std::fs::write(lock_file(&run_dir), "").unwrap();
+        std::fs::write(place.path().join("filler"), [0; 4096]).unwrap();
+        let full = RunDir::take(&run_dir).unwrap_err().message;
+        assert!(
+            full.contains("No space left on device") && full.contains("free some space there"),
+            "{full}"
+        );
+        place.make_read_only();
+        let read_only = RunDir::take(&run_dir).unwrap_err().message;
+        assert!(
+            read_only.contains("its file system is read-only"),
+            "{read_only}"
+        );
     }
 }

@@ -2,21 +2,23 @@
 //!
 //! Nothing is bound before the configuration is found valid. Shutdown: stop accepting, let requests under way
 //! end and companions leave, under one deadline; the sockets' files go with their listeners. A second signal
-//! ends the process at once, and companions end with the attacher whatever happens here.
+//! ends the process at once, and companions end with the attacher whatever happens here. SIGHUP reads the
+//! configuration again.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diogenes_engine::{Docker, Endpoint};
+use diogenes_engine::Docker;
 use diogenes_proto::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::Alerts;
+use crate::api::access::Door;
 use crate::api::http;
 use crate::api::{self, Api};
 use crate::attendants::Attendants;
@@ -24,7 +26,10 @@ use crate::attendants::attacher::Attacher;
 use crate::attendants::detached::Detached;
 use crate::attendants::way_in::{NoWayIn, WayIn};
 use crate::ci_sockets::CiSockets;
+use crate::config::General;
+use crate::config::reload::Reloader;
 use crate::exit::Failure;
+use crate::logs::Logs;
 use crate::registry::Registry;
 use crate::registry::engine_follower::EngineFollower;
 use crate::relay::Relay;
@@ -34,53 +39,37 @@ use crate::supervisor::Supervisor;
 /// How long the whole shutdown may take.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a supervisor is told.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    /// Where TCP listens: a loopback address.
-    pub(crate) listen: SocketAddr,
-    /// Where the sockets go.
-    pub(crate) run_dir: PathBuf,
-    /// Where what must be remembered goes.
-    pub(crate) state_dir: PathBuf,
-    /// Where the Engine is.
-    pub(crate) engine: Endpoint,
-    /// The agent's program; None for the one at hand.
-    pub(crate) agent: Option<PathBuf>,
-}
-
 /// Serves until a signal says otherwise.
 ///
 /// # Errors
 /// A [`Failure`] where the configuration cannot work.
-pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
-    if !config.listen.ip().is_loopback() {
-        return Err(Failure::config(format!(
-            "--listen {} is no loopback address: this interface has no tokens yet, so anybody who reaches it could \
-             read everything; give 127.0.0.1:PORT or [::1]:PORT",
-            config.listen
-        ))
-        .into());
-    }
+pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
+    let settings = reloader.subscribe();
+    let General {
+        listen,
+        run_dir,
+        state_dir,
+        engine,
+        agent,
+        socket_group,
+        ..
+    } = settings.borrow().general.clone();
+    let socket_group = socket_group.map(|group| group.gid);
     // Before anything is made, so that no signal finds things half made.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
 
-    let run_dir = RunDir::take(&config.run_dir)?;
-    let tcp = TcpListener::bind(config.listen)
+    let run_dir = RunDir::take(&run_dir)?;
+    let tcp = TcpListener::bind(listen)
         .await
-        .map_err(|error| cannot_listen(config.listen, &error))?;
+        .map_err(|error| cannot_listen(listen, &error))?;
     let listen = tcp.local_addr()?;
     let socket_path = run_dir::api_socket(run_dir.path());
-    let socket = run_dir::listen(&socket_path).map_err(|error| {
-        Failure::config(format!(
-            "cannot listen on {}: {error}",
-            socket_path.display()
-        ))
-    })?;
+    let socket = run_dir::listen(&socket_path, socket_group).map_err(Failure::config)?;
 
     let (way_in, attach_error): (Arc<dyn WayIn>, _) =
-        match Attacher::start(config.agent.as_deref(), run_dir.path()) {
+        match Attacher::start(agent.as_deref(), run_dir.path()) {
             Ok(attacher) => (Arc::new(attacher), None),
             Err(error) => {
                 let reason = format!("{error:#}");
@@ -91,9 +80,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     // Listeners stop first, then what they rely on.
     let (accepting, working) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
-    let engine: Arc<Docker> = Arc::new(Docker::new(config.engine.clone()));
+    let endpoint = engine.to_string();
+    let engine: Arc<Docker> = Arc::new(Docker::new(engine));
     let registry = Arc::new(Registry::default());
-    let detached = Detached::load(&config.state_dir);
+    let detached = Detached::load(&state_dir);
     let attendants = Arc::new(Attendants::new(
         way_in,
         registry.clone(),
@@ -106,19 +96,32 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         started_at: Timestamp::now(),
         run_dir: run_dir.path().to_owned(),
         listen,
-        engine: config.engine.to_string(),
+        engine: endpoint,
         attach_error,
+        settings: settings.clone(),
     };
     let api = Arc::new(Api {
         supervisor,
         registry: registry.clone(),
         attendants: attendants.clone(),
         relay: relay.clone(),
+        metrics: api::metrics::Metrics::default(),
+        followers: api::events::Followers::default(),
+        logs: Logs::new(engine.clone(), registry.clone()),
     });
 
+    Alerts::start(registry.clone(), settings.clone(), working.clone(), &tasks);
     tasks.spawn(EngineFollower::new(engine, registry.clone(), attendants).run(working.clone()));
     let ci_dir = run_dir::ci_dir(run_dir.path());
-    tasks.spawn(CiSockets::new(ci_dir, registry, relay, accepting.clone(), tasks.clone()).run());
+    let ci_sockets = CiSockets::new(
+        ci_dir,
+        socket_group,
+        registry,
+        relay,
+        accepting.clone(),
+        tasks.clone(),
+    );
+    tasks.spawn(ci_sockets.run());
     tasks.spawn(http::serve(
         socket,
         api::local(api.clone()),
@@ -127,15 +130,18 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     ));
     tasks.spawn(http::serve(
         tcp,
-        api::tcp(api),
+        api::tcp(api, Door { listen, settings }),
         accepting.clone(),
         tasks.clone(),
     ));
     tracing::info!("serving on {} and http://{listen}", socket_path.display());
 
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let name = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hangup.recv() => reloader.reload(),
+        }
     };
     tracing::info!("{name}: stopping; a second signal ends at once");
     tasks.close();

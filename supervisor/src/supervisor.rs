@@ -1,11 +1,16 @@
 //! The supervisor's facts about itself.
 
+pub(crate) mod cost;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use diogenes_proto::Timestamp;
+use tokio::sync::watch;
 
 use crate::api::view::{EngineView, SupervisorView};
+use crate::config::Settings;
 use crate::registry::EngineStatus;
 
 /// This supervisor.
@@ -21,6 +26,8 @@ pub(crate) struct Supervisor {
     pub(crate) engine: String,
     /// Why it cannot enter any container; None where it can.
     pub(crate) attach_error: Option<String>,
+    /// The configuration in force.
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
 }
 
 impl Supervisor {
@@ -51,6 +58,7 @@ impl Supervisor {
                 since: engine.since,
             },
             attach_error: self.attach_error.clone(),
+            config_error: self.settings.borrow().reload_error.clone(),
         }
     }
 }

@@ -4,15 +4,16 @@
 //! `make bench` runs it; with `-- --brief` it leaves out the idle minute. It executes itself once more to be an attacher.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diogenes_linux::attacher;
 use diogenes_linux::program::Program;
 use diogenes_testkit::{Container, Supervisor, demo_image, dist, listener_image};
+use diogenes_tests::measure::{HttpConnection, print_distribution, timed};
 use diogenes_tests::{Peer, agent_in, agents_in, attacher_of, health, present, pss_kib};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -86,10 +87,10 @@ fn questions() {
     let mut lines: Vec<_> = (0..ROUNDS)
         .map(|_| timed(|| assert_eq!(peer.ask(&request)["type"], "answer")))
         .collect();
-    let mut api = HttpConnection::open(&supervisor.api_socket());
+    let mut api = HttpConnection::unix(&supervisor.api_socket());
     let path = format!("/api/v1/containers/{}/ask", container.name());
     let mut http: Vec<_> = (0..ROUNDS)
-        .map(|_| timed(|| api.post(&path, "{\"question\":\"status\"}")))
+        .map(|_| timed(|| drop(api.post(&path, "{\"question\":\"status\"}"))))
         .collect();
     let mut theirs: Vec<_> = (0..20)
         .map(|_| timed(|| assert!(container.exec(&["redis-cli", "ping"]).status.success())))
@@ -162,50 +163,6 @@ fn idle() {
     );
 }
 
-/// A connection that is kept, as a client's library would.
-struct HttpConnection(UnixStream);
-
-impl HttpConnection {
-    fn open(socket: &Path) -> Self {
-        Self(UnixStream::connect(socket).expect("the API's socket"))
-    }
-
-    fn post(&mut self, path: &str, body: &str) {
-        let length = body.len();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-        );
-        self.0
-            .write_all((head + body).as_bytes())
-            .expect("a request");
-        let mut reply = Vec::new();
-        loop {
-            let mut part = [0; 4096];
-            let bytes = self.0.read(&mut part).expect("a reply");
-            reply.extend(&part[..bytes]);
-            let text = String::from_utf8_lossy(&reply);
-            assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.lines().find_map(|line| {
-                    line.to_lowercase()
-                        .strip_prefix("content-length: ")?
-                        .parse()
-                        .ok()
-                });
-                if length.is_some_and(|length: usize| body.len() >= length) {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-fn timed(action: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    action();
-    start.elapsed()
-}
-
 /// CPU time of all threads of a process that still live, in nanoseconds (`/proc/PID/task/TID/schedstat`).
 fn cpu_ns(pid: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task"))
@@ -228,21 +185,4 @@ fn compare(name: &str, ours: &mut [Duration], their_name: &str, theirs: &mut [Du
         "  ratio of the medians: 1 to {:.1}",
         their_median.as_secs_f64() / our_median.as_secs_f64()
     );
-}
-
-/// Prints the distribution and returns its median.
-fn print_distribution(name: &str, times: &mut [Duration]) -> Duration {
-    times.sort();
-    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
-    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    println!(
-        "  {name:<28} n {:>4}   min {:>8.3}   median {:>8.3}   p90 {:>8.3}   p99 {:>8.3}   max {:>8.3} ms",
-        times.len(),
-        ms(times[0]),
-        ms(at(50)),
-        ms(at(90)),
-        ms(at(99)),
-        ms(times[times.len() - 1])
-    );
-    at(50)
 }

@@ -1,6 +1,8 @@
 //! What the end-to-end tests in `tests/` share: finding the companions' processes on the host, and reading from the
 //! kernel what they are.
 
+pub mod measure;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

@@ -1,17 +1,21 @@
 //! Serving HTTP on a listener: a bound on connections, deadlines for slow peers, a graceful end.
+//!
+//! Each request carries its connection's [`Lease`]. An answer without end renews it whenever its peer has taken a
+//! part, so that it may go on while somebody reads, and no longer.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use interprocess::local_socket::tokio::Listener as LocalListener;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,12 +23,50 @@ use tokio_util::task::TaskTracker;
 const MAX_CONNECTIONS: usize = 256;
 /// How long a peer may take for the head of a request, or leave its connection idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// How long one connection may last: a peer that reads or writes a byte an hour holds no place for ever.
+/// How long one connection may last without its lease being renewed: a peer that reads or writes a byte an hour holds
+/// no place for ever.
 const CONNECTION_DEADLINE: Duration = Duration::from_secs(120);
+/// What is kept for a peer that does not read, besides what the kernel keeps. It bounds the head of a request, too.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// How long a request under way may take once the supervisor stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
 /// The pause after a failed accept: mostly no file descriptor is left, and asking at once would only burn time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection may still last.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    until: Arc<watch::Sender<Instant>>,
+    stop: CancellationToken,
+}
+
+impl Lease {
+    fn new(stop: CancellationToken) -> Self {
+        let until = Arc::new(watch::Sender::new(Instant::now() + CONNECTION_DEADLINE));
+        Self { until, stop }
+    }
+
+    /// Its peer reads: it may go on.
+    pub(crate) fn renew(&self) {
+        self.until
+            .send_replace(Instant::now() + CONNECTION_DEADLINE);
+    }
+
+    /// Waits until the supervisor stops: an answer without end ends then.
+    pub(crate) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    async fn expired(&self) {
+        loop {
+            let until = *self.until.borrow();
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
 
 /// Something that takes connections.
 pub(crate) trait Accept: Send + 'static {
@@ -102,21 +144,29 @@ async fn connection(
     router: Router,
     stop: CancellationToken,
 ) {
+    let lease = Lease::new(stop.clone());
+    let lent = lease.clone();
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(lent.clone());
+        router.call(request)
+    });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_DEADLINE);
-    let mut connection =
-        std::pin::pin!(http.serve_connection(TokioIo::new(io), TowerToHyperService::new(router)));
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(MAX_BUFFER_BYTES);
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(io), service));
     let ended = tokio::select! {
-        ended = timeout(CONNECTION_DEADLINE, connection.as_mut()) => ended,
+        ended = connection.as_mut() => Some(ended),
+        () = lease.expired() => None,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            timeout(DRAIN_DEADLINE, connection).await
+            timeout(DRAIN_DEADLINE, connection).await.ok()
         }
     };
     match ended {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!("a connection broke: {error}"),
-        Err(_) => tracing::debug!("a connection took too long"),
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!("a connection broke: {error}"),
+        None => tracing::debug!("a connection took too long"),
     }
 }

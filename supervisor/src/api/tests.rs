@@ -1,114 +1,20 @@
-use diogenes_proto::Timestamp;
-use serde_json::Value;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+mod document;
+mod events;
+mod inside;
+mod logs;
+mod monitors;
+mod refusals;
+mod views;
+mod world;
+
+use diogenes_proto::Health;
 
 use super::*;
-use crate::api::http;
-use crate::attendants::detached::Detached;
-use crate::cli::client::Client;
+use crate::config::Settings;
 use crate::exit::Exit;
-use crate::fakes::{FakeEngine, FakeWayIn, Luck, running, until};
+use crate::fakes::{Luck, until};
 use crate::run_dir;
-
-struct World {
-    registry: Arc<Registry>,
-    engine: Arc<FakeEngine>,
-    way_in: Arc<FakeWayIn>,
-    attendants: Arc<Attendants>,
-    client: Client,
-    /// The base of TCP's addresses.
-    tcp: String,
-    dir: tempfile::TempDir,
-}
-
-impl World {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (registry, engine) = (
-            Arc::new(Registry::default()),
-            Arc::new(FakeEngine::default()),
-        );
-        let (way_in, stop, tasks) = (
-            Arc::new(FakeWayIn::default()),
-            CancellationToken::new(),
-            TaskTracker::new(),
-        );
-        let detached = Detached::load(dir.path());
-        let attendants = Arc::new(Attendants::new(
-            way_in.clone(),
-            registry.clone(),
-            detached,
-            stop.clone(),
-            tasks.clone(),
-        ));
-        let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listen = tcp.local_addr().unwrap();
-        let supervisor = Supervisor {
-            started_at: Timestamp::now(),
-            run_dir: dir.path().to_owned(),
-            listen,
-            engine: "/var/run/docker.sock".into(),
-            attach_error: None,
-        };
-        registry.engine_answered(diogenes_engine::EngineVersion {
-            version: "20.10".into(),
-            api_version: "1.41".into(),
-        });
-        let relay = Arc::new(Relay::new(engine.clone()));
-        let api = Arc::new(Api {
-            supervisor,
-            registry: registry.clone(),
-            attendants: attendants.clone(),
-            relay,
-        });
-        let socket = run_dir::listen(&run_dir::api_socket(dir.path())).unwrap();
-        tokio::spawn(http::serve(
-            socket,
-            local(api.clone()),
-            stop.clone(),
-            tasks.clone(),
-        ));
-        tokio::spawn(http::serve(tcp, super::tcp(api), stop, tasks));
-        let client = Client::new(dir.path()).unwrap();
-        Self {
-            registry,
-            engine,
-            way_in,
-            attendants,
-            client,
-            tcp: format!("http://{listen}"),
-            dir,
-        }
-    }
-
-    async fn add(&self, id: &str, name: &str) {
-        let facts = running(id, name, 7);
-        self.registry.set_facts(facts.clone());
-        self.attendants.container_changed(&facts).await;
-    }
-
-    async fn add_attended(&self, id: &str, name: &str) {
-        self.add(id, name).await;
-        until("it has reported", || {
-            self.registry
-                .get(id)
-                .is_some_and(|entry| entry.report.is_some())
-        })
-        .await;
-    }
-}
-
-/// Status and body of a request over TCP.
-async fn get(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let response = request.send().await.unwrap();
-    let status = response.status().as_u16();
-    let text = response.text().await.unwrap();
-    (
-        status,
-        serde_json::from_str(&text).unwrap_or(Value::String(text)),
-    )
-}
+use world::{World, get};
 
 #[tokio::test]
 async fn both_doors_tell_the_same() {
@@ -303,80 +209,97 @@ async fn a_foreign_host_header_is_refused() {
     }
 }
 
-#[test]
-fn only_the_loopback_is_the_loopback() {
-    for host in [
-        "localhost",
-        "LOCALHOST:1",
-        "127.0.0.1",
-        "127.1.2.3:80",
-        "[::1]",
-        "[::1]:80",
-    ] {
-        assert!(is_loopback_host(host), "{host}");
-    }
-    for host in [
-        "",
-        "::1",
-        "localhost.evil",
-        "0.0.0.0",
-        "[::1]evil",
-        "[::",
-        "10.0.0.1",
-        "[::2]:80",
-    ] {
-        assert!(!is_loopback_host(host), "{host}");
-    }
-}
-
 #[tokio::test]
-async fn bad_requests_are_answered_with_problems() {
+async fn with_a_token_configured_tcp_asks_for_it_and_then_acts() {
     let world = World::start().await;
     world.add_attended("abc1", "shop").await;
+    let (token, file) = ("0123456789abcdef", world.dir.path().join("tokens"));
+    std::fs::write(&file, format!("# of the test\n{token}\n")).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    world.settings.send_replace(Arc::new(Settings::with(&[
+        ("token_file", file.to_str().unwrap()),
+        ("hosts", "shop.example"),
+    ])));
     let http = reqwest::Client::new();
-    let ask = || {
-        http.post(format!("{}/api/v1/containers/shop/ask", world.tcp))
-            .header("content-type", "application/json")
-    };
-    for (request, status, code) in [
-        (ask().body("{"), 400, "bad_request"),
-        (ask().body("{}"), 422, "bad_request"),
-        (ask().body(r#"{"question":" "}"#), 422, "bad_question"),
+    let page = |path: &str| format!("{}{path}", world.tcp);
+    for (what, request, expected) in [
+        ("health", http.get(page("/health")), 200),
         (
-            ask().body(format!(r#"{{"question":"{}"}}"#, "x".repeat(5000))),
-            422,
-            "bad_question",
+            "health, further name",
+            http.get(page("/health")).header("host", "shop.example:1"),
+            200,
         ),
         (
-            ask().body(format!(r#"{{"question":"{}"}}"#, "x".repeat(70_000))),
-            413,
-            "too_large",
+            "health, foreign name",
+            http.get(page("/health")).header("host", "evil.example"),
+            403,
+        ),
+        ("none", http.get(page("/api/v1/containers")), 401),
+        ("nowhere", http.get(page("/no/such/page")), 401),
+        (
+            "wrong",
+            http.get(page("/api/v1/containers"))
+                .bearer_auth("0123456789abcdee"),
+            401,
         ),
         (
-            http.post(format!("{}/api/v1/containers/shop/ask", world.tcp))
-                .body("status"),
-            415,
-            "bad_request",
+            "right",
+            http.get(page("/api/v1/containers")).bearer_auth(token),
+            200,
         ),
         (
-            http.get(format!("{}/api/v1/containers/shop/ask", world.tcp)),
-            405,
-            "wrong_method",
+            "right, any name",
+            http.get(page("/api/v1/containers"))
+                .bearer_auth(token)
+                .header("host", "x.example"),
+            200,
         ),
         (
-            http.get(format!("{}/nowhere", world.tcp)),
-            404,
-            "no_such_page",
+            "acting, none",
+            http.post(page("/api/v1/containers/shop/detach")),
+            401,
+        ),
+        (
+            "acting, right",
+            http.post(page("/api/v1/containers/shop/detach"))
+                .bearer_auth(token),
+            200,
         ),
     ] {
-        let (got, problem) = get(request).await;
-        assert_eq!(
-            (got, problem["code"].as_str()),
-            (status, Some(code)),
-            "{problem}"
-        );
-        assert_eq!(problem["status"], got);
+        assert_eq!(request.send().await.unwrap().status(), expected, "{what}");
     }
+    assert_eq!(
+        world.client.container("shop").await.unwrap().state,
+        "absent"
+    );
+    let refused = http
+        .get(page("/api/v1/containers"))
+        .bearer_auth("wrong")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        refused.headers()["www-authenticate"],
+        r#"Bearer realm="diogenes", error="invalid_token""#
+    );
+    assert!(
+        refused
+            .text()
+            .await
+            .unwrap()
+            .contains("Authorization: Bearer TOKEN")
+    );
+
+    // A reload takes effect on the next request, with nothing restarted.
+    world.settings.send_replace(Arc::new(Settings::with(&[])));
+    assert_eq!(
+        http.get(page("/api/v1/containers"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 }
 
 #[tokio::test]

@@ -10,17 +10,22 @@ use diogenes_proto::{
     Activity, Answer, Finding, Health, PublishedPort, Report, Resources, Service, Severity,
     Timestamp, Untrusted,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::Entry;
-use crate::registry::presence::Presence;
 
 /// One container.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Container")]
 pub(crate) struct ContainerView {
+    /// Its name.
     pub(crate) name: String,
+    /// Its full id.
     pub(crate) id: String,
+    /// Its companion's name, by which people and aish address it.
     pub(crate) ci_name: String,
+    /// Its image, as it was named when the container was made.
     pub(crate) image: String,
     /// The worst health of its services; `unknown` where no companion speaks.
     pub(crate) health: Health,
@@ -38,8 +43,11 @@ pub(crate) struct ContainerView {
     pub(crate) health_reason: Option<Untrusted>,
     /// Role → service in words.
     pub(crate) roles: BTreeMap<String, Untrusted>,
+    /// What runs there, as last reported, in the order of importance to a reader.
     pub(crate) services: Vec<ServiceView>,
+    /// What it uses and may use.
     pub(crate) resources: ResourcesView,
+    /// What is wrong or noteworthy, the weightiest first.
     pub(crate) findings: Vec<FindingView>,
     /// Number of processes; null where unknown.
     pub(crate) processes: Option<u32>,
@@ -47,64 +55,105 @@ pub(crate) struct ContainerView {
     pub(crate) reported_at: Option<Timestamp>,
     /// Docker's word for the container's state.
     pub(crate) container_state: String,
+    /// When it was last started; null where it never was.
     pub(crate) started_at: Option<Timestamp>,
+    /// When it last ended; null where it never did.
     pub(crate) finished_at: Option<Timestamp>,
+    /// Exit code of the last run; null while it runs, and where it never ran.
     pub(crate) exit_code: Option<i64>,
+    /// Whether the Engine saw the last run end out of memory.
     pub(crate) oom_killed: bool,
+    /// How often the Engine restarted it by its restart policy.
     pub(crate) restart_count: u64,
     /// What the image's own HEALTHCHECK says; null where there is none.
     pub(crate) docker_health: Option<Health>,
+    /// Ports published on the host, at most 64.
     pub(crate) published: Vec<PublishedPort>,
 }
 
 /// One service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Service")]
 pub(crate) struct ServiceView {
+    /// Its name for people.
     pub(crate) name: Untrusted,
+    /// Lower-case word for what it is: `redis`, `postgresql`, `http`, …
     pub(crate) kind: String,
+    /// What it does for the container: `web`, `api`, `db`, `cache`, …; null where unknown.
     pub(crate) role: Option<String>,
+    /// The version it told; null where it cannot be known.
     pub(crate) version: Option<Untrusted>,
+    /// TCP and UDP ports it listens on, ascending.
     pub(crate) ports: Vec<u16>,
+    /// Whether it works; `unknown` where no companion speaks.
     pub(crate) health: Health,
+    /// Whether it is at work, which says nothing of its health; null where that cannot be told.
     pub(crate) activity: Option<Activity>,
+    /// Since when it has that health.
     pub(crate) since: Timestamp,
+    /// Why it has that health, the weightiest first.
     pub(crate) evidence: Vec<Untrusted>,
 }
 
 /// A container's resources; null where unknown, a limit also where there is none.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ContainerResources")]
 pub(crate) struct ResourcesView {
+    /// CPU use in percent of one core.
     pub(crate) cpu_percent: Option<f64>,
+    /// CPU limit in cores.
     pub(crate) cpu_limit_cores: Option<f64>,
+    /// CPU time used, in microseconds.
     pub(crate) cpu_usage_us: Option<u64>,
+    /// Scheduler periods in which it was throttled.
     pub(crate) throttled_periods: Option<u64>,
+    /// Time its tasks waited throttled, in microseconds.
     pub(crate) throttled_us: Option<u64>,
+    /// Memory in bytes, without the inactive file cache.
     pub(crate) memory_bytes: Option<u64>,
+    /// Memory limit in bytes.
     pub(crate) memory_limit_bytes: Option<u64>,
+    /// Memory in percent of its limit.
     pub(crate) memory_percent: Option<f64>,
+    /// Processes killed out of memory.
     pub(crate) oom_kills: Option<u64>,
+    /// Processes and threads.
     pub(crate) pids: Option<u64>,
+    /// Limit of processes and threads.
     pub(crate) pids_limit: Option<u64>,
+    /// 1 or 2.
     pub(crate) cgroup_version: Option<u8>,
 }
 
 /// One finding.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Finding")]
 pub(crate) struct FindingView {
+    /// Its kind, a stable word: `service-gone`, `accept-queue-full`, …
     pub(crate) code: String,
+    /// How much it matters.
     pub(crate) severity: Severity,
+    /// The fact in one sentence.
     pub(crate) summary: Untrusted,
+    /// The service concerned, by its key; null where it is the container's.
     pub(crate) service: Option<String>,
+    /// What shows it.
     pub(crate) evidence: Vec<Untrusted>,
+    /// Since when it holds.
     pub(crate) since: Timestamp,
 }
 
 /// How the Engine is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Engine")]
 pub(crate) struct EngineView {
+    /// Where it is.
     pub(crate) endpoint: String,
+    /// Whether it answers.
     pub(crate) reachable: bool,
+    /// Its version; null where it has not answered yet.
     pub(crate) version: Option<String>,
+    /// The version of its API; null where it has not answered yet.
     pub(crate) api_version: Option<String>,
     /// Why it does not answer.
     pub(crate) error: Option<String>,
@@ -113,32 +162,54 @@ pub(crate) struct EngineView {
 }
 
 /// The supervisor itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Supervisor")]
 pub(crate) struct SupervisorView {
+    /// Its version.
     pub(crate) version: String,
+    /// Its pid on the host.
     pub(crate) pid: u32,
+    /// When it started.
     pub(crate) started_at: Timestamp,
+    /// For how long it has been running, in seconds.
     pub(crate) uptime_s: u64,
+    /// Directory of its sockets.
     pub(crate) run_dir: String,
     /// Address of its TCP listener.
     pub(crate) listen: String,
+    /// Its container engine.
     pub(crate) engine: EngineView,
     /// Why no container can be entered; null where they can.
     pub(crate) attach_error: Option<String>,
+    /// Why the last reload of the configuration changed nothing; null where it did, or there was none.
+    #[serde(default)]
+    pub(crate) config_error: Option<String>,
 }
 
 /// Everything: what `status --json` prints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Status")]
 pub(crate) struct StatusView {
+    /// All containers by name.
     pub(crate) containers: Vec<ContainerView>,
+    /// The supervisor.
     pub(crate) supervisor: SupervisorView,
 }
 
 /// An answer, and whose it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnswerOf", extend("examples" = [{
+    "container": "shop",
+    "ci_name": "shop-container-ci",
+    "answered_by": "companion",
+    "intent": "status",
+    "text": "Running 2 services: FastAPI (healthy), Redis (healthy).",
+    "as_of": "2026-01-31T08:00:00.123Z",
+}]))]
 pub(crate) struct AnswerView {
     /// The container's name.
     pub(crate) container: String,
+    /// Its companion's name.
     pub(crate) ci_name: String,
     /// `companion`, or `supervisor` where none could be asked.
     pub(crate) answered_by: String,
@@ -152,7 +223,6 @@ impl ContainerView {
         let facts: &ContainerFacts = &entry.facts;
         let (report, spoken) = (entry.last_report(), entry.spoken());
         let (health, since) = entry.health();
-        let service = |service: &Service| ServiceView::new(service, spoken.is_some());
         Self {
             name: facts.name.clone(),
             id: facts.id.clone(),
@@ -168,9 +238,7 @@ impl ContainerView {
             roles: report
                 .map(|report| report.roles.clone())
                 .unwrap_or_default(),
-            services: report
-                .map(|report| report.services.iter().map(service).collect())
-                .unwrap_or_default(),
+            services: ServiceView::all(entry),
             resources: ResourcesView::new(spoken, facts),
             findings: entry.all_findings().map(FindingView::from).collect(),
             processes: spoken.map(|report| report.processes),
@@ -196,6 +264,16 @@ impl ContainerView {
 }
 
 impl ServiceView {
+    /// The services of a container, as they were last reported.
+    pub(crate) fn all(entry: &Entry) -> Vec<Self> {
+        let speaks = entry.spoken().is_some();
+        let services = entry
+            .last_report()
+            .into_iter()
+            .flat_map(|report| &report.services);
+        services.map(|service| Self::new(service, speaks)).collect()
+    }
+
     fn new(service: &Service, speaks: bool) -> Self {
         Self {
             name: service.name.clone(),
@@ -269,6 +347,7 @@ mod tests {
 
     use super::*;
     use crate::registry::Registry;
+    use crate::registry::presence::Presence;
 
     fn entry(presence: Presence) -> Arc<Entry> {
         let registry = Registry::default();

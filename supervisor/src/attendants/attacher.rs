@@ -216,7 +216,8 @@ pub(crate) fn run() -> std::process::ExitCode {
     }
 }
 
-fn beside_this_executable() -> anyhow::Result<PathBuf> {
+/// Where the agent's program is unless its place is given.
+pub(crate) fn beside_this_executable() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()
         .context("cannot tell where this executable is; name the agent with --agent")?;
     Ok(own.with_file_name(AGENT_NAME))
@@ -224,7 +225,7 @@ fn beside_this_executable() -> anyhow::Result<PathBuf> {
 
 /// Opens the container's init so that no other process can be taken for it: first the pidfd, then the proof that
 /// the process it stands for belongs to the container. A pid that was reused in between fails the proof.
-fn open_init(target: &Target) -> Result<PidFd, AttachError> {
+pub(crate) fn open_init(target: &Target) -> Result<PidFd, AttachError> {
     let init = PidFd::open(target.init_pid).map_err(|error| match error.raw_os_error() {
         Some(errno) if errno == Errno::SRCH.raw_os_error() => AttachError::Gone,
         _ => AttachError::Failed(format!("cannot open process {}: {error}", target.init_pid)),

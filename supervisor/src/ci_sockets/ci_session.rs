@@ -23,7 +23,7 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a client may say nothing, or hold back the rest of a line.
 const IDLE_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a companion may take for what is not a question: a rescan of a large container, a slow probe.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 /// Requests of one client under way at a time.
 const MAX_UNDER_WAY: usize = 16;
 /// Lines that may make no sense before the session is closed.

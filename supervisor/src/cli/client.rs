@@ -4,19 +4,25 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 
 use crate::api::Question;
+use crate::api::history::HistoryView;
 use crate::api::problem::Problem;
 use crate::api::view::{AnswerView, ContainerView, StatusView};
 use crate::exit::Failure;
+use crate::logs;
 use crate::run_dir;
 
 /// How long the supervisor may take to say what it knows, or to ask a companion.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long an attach or detach may take: a little longer than the supervisor allows itself.
 const ACT_DEADLINE: Duration = Duration::from_secs(20);
+/// How long an answer may take that goes on for as long as somebody wants it; a year is as good as for ever.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
+/// Longest line of such an answer.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 /// How long it may take to be reached.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -82,6 +88,42 @@ impl Client {
         .await
     }
 
+    /// A container's recent past.
+    ///
+    /// # Errors
+    /// A [`Failure`]: unreachable, or what the supervisor answered.
+    pub(crate) async fn history(&self, name: &str) -> Result<HistoryView, Failure> {
+        self.call(self.request(Method::GET, &[name, "history"])?)
+            .await
+    }
+
+    /// What a container writes.
+    ///
+    /// # Errors
+    /// A [`Failure`]: unreachable, or what the supervisor answered.
+    pub(crate) async fn logs(&self, name: &str, query: &logs::Query) -> Result<Lines<'_>, Failure> {
+        let request = self.request(Method::GET, &[name, "logs"])?;
+        self.lines(request.query(query)).await
+    }
+
+    /// What changes, after the event of this number; from now on without one.
+    ///
+    /// # Errors
+    /// A [`Failure`]: unreachable, or what the supervisor answered.
+    pub(crate) async fn events(
+        &self,
+        container: Option<&str>,
+        after: Option<u64>,
+    ) -> Result<Lines<'_>, Failure> {
+        let request = self.http.get("http://localhost/api/v1/events");
+        let query = [("container", container)];
+        let mut request = request.query(&query);
+        if let Some(after) = after {
+            request = request.header("Last-Event-ID", after);
+        }
+        self.lines(request).await
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, Failure> {
         let mut url = Url::parse("http://localhost/api/v1/containers")
             .map_err(|error| Failure::failed(error.to_string()))?;
@@ -101,19 +143,35 @@ impl Client {
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
         let response = request.send().await.map_err(|error| self.explain(&error))?;
-        let succeeded = response.status().is_success();
+        let body = self.accept(response).await?.bytes().await;
+        let body = body.map_err(|error| self.explain(&error))?;
+        serde_json::from_slice(&body).map_err(strange)
+    }
+
+    /// Calls for an answer that may take as long as it likes, once it has begun.
+    async fn lines(&self, request: RequestBuilder) -> Result<Lines<'_>, Failure> {
+        let request = request.timeout(NEVER);
+        let response = match tokio::time::timeout(DEADLINE, request.send()).await {
+            Ok(response) => response.map_err(|error| self.explain(&error))?,
+            Err(_) => return Err(self.too_slow()),
+        };
+        Ok(Lines {
+            client: self,
+            response: self.accept(response).await?,
+            read: Vec::new(),
+            taken: 0,
+        })
+    }
+
+    /// A response that is a success; else its problem as a failure.
+    async fn accept(&self, response: Response) -> Result<Response, Failure> {
+        if response.status().is_success() {
+            return Ok(response);
+        }
         let body = response
             .bytes()
             .await
             .map_err(|error| self.explain(&error))?;
-        if succeeded {
-            let strange = |error| {
-                Failure::failed(format!(
-                    "the supervisor's answer cannot be understood: {error}"
-                ))
-            };
-            return serde_json::from_slice(&body).map_err(strange);
-        }
         let detail = serde_json::from_slice::<Problem>(&body).map(|problem| problem.detail);
         Err(Failure::failed(detail.unwrap_or_else(|_| {
             String::from_utf8_lossy(&body).into_owned()
@@ -145,11 +203,67 @@ impl Client {
             }
         }
         if error.is_timeout() {
-            return Failure::unreachable(format!(
-                "the supervisor at {socket} does not answer in time; is it stopped, or overloaded?"
-            ));
+            return self.too_slow();
         }
         Failure::unreachable(format!("the connection to {socket} broke: {error}"))
+    }
+
+    fn too_slow(&self) -> Failure {
+        Failure::unreachable(format!(
+            "the supervisor at {} does not answer in time; is it stopped, or overloaded?",
+            self.socket.display()
+        ))
+    }
+}
+
+/// The failure of an answer that makes no sense.
+pub(crate) fn strange(error: serde_json::Error) -> Failure {
+    Failure::failed(format!(
+        "the supervisor's answer cannot be understood: {error}"
+    ))
+}
+
+/// The lines of an answer, as they come.
+#[derive(Debug)]
+pub(crate) struct Lines<'a> {
+    client: &'a Client,
+    response: Response,
+    read: Vec<u8>,
+    /// How much of `read` has been returned.
+    taken: usize,
+}
+
+impl Lines<'_> {
+    /// The next line, without its end; None after the last. Nothing is lost where the wait for it is given up.
+    ///
+    /// # Errors
+    /// A [`Failure`] where the connection breaks: then the answer was not complete.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            if let Some(length) = self.length() {
+                let line = self.read[self.taken..self.taken + length].to_vec();
+                self.taken += length + 1;
+                return Ok(Some(line));
+            }
+            if self.read.len() - self.taken > MAX_LINE_BYTES {
+                return Err(Failure::failed("the supervisor's answer has no lines"));
+            }
+            let piece = self.response.chunk().await;
+            let piece = piece.map_err(|error| self.client.explain(&error))?;
+            let Some(piece) = piece else { return Ok(None) };
+            self.read.drain(..std::mem::take(&mut self.taken));
+            self.read.extend_from_slice(&piece);
+        }
+    }
+
+    /// Whether the next line need not be waited for.
+    pub(crate) fn has_more_at_hand(&self) -> bool {
+        self.length().is_some()
+    }
+
+    /// The length of the next line, where it has come.
+    fn length(&self) -> Option<usize> {
+        self.read[self.taken..].iter().position(|byte| *byte == b'\n')
     }
 }
 

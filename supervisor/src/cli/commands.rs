@@ -1,7 +1,6 @@
 //! The commands that talk to a supervisor: ask it, print what it said.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use diogenes_proto::Timestamp;
@@ -10,10 +9,14 @@ use serde::Serialize;
 
 use crate::api::view::{ContainerView, StatusView};
 use crate::cli::client::Client;
+use crate::cli::history::HistoryArgs;
 use crate::cli::sheet::sheet;
 use crate::cli::table::table;
 use crate::cli::terminal::Terminal;
-use crate::cli::{AskArgs, Command, NameArgs, StatusArgs};
+use crate::cli::{AskArgs, Command, JsonArgs, ListingArgs, NameArgs, StatusArgs};
+use crate::cli::{completion, events, history, logs, manual};
+use crate::config::{Sources, listing, sample};
+use crate::doctor;
 use crate::exit::Failure;
 use crate::supervisor::Supervisor;
 
@@ -24,19 +27,34 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// A [`Failure`] where the supervisor cannot be reached or refuses; or where nothing can be written.
-pub(crate) async fn run(command: Command, run_dir: &Path) -> anyhow::Result<()> {
-    let client = || Client::new(run_dir);
+pub(crate) async fn run(command: Command, sources: &Sources) -> anyhow::Result<()> {
+    let client = || Client::new(&sources.run_dir().map_err(Failure::from)?);
     match command {
-        Command::Version => print(&format!("diogenes {}\n", Supervisor::VERSION)),
+        Command::Config(args) => config(sources, &args),
+        Command::Doctor(args) => {
+            let (text, ending) = doctor::run(sources, args.json).await?;
+            print(&text)?;
+            Ok(ending?)
+        }
+        Command::Version(args) if args.json => {
+            print(&json(&serde_json::json!({"version": Supervisor::VERSION}))?)
+        }
+        Command::Version(_) => print(&format!("diogenes {}\n", Supervisor::VERSION)),
         Command::Status(args) if args.watch => watch(&client()?, &args).await,
         Command::Status(args) => print(&status(&client()?, &args).await?),
         Command::Ask(args) => ask(&client()?, args).await,
-        Command::Ls => print(&list(&client()?.status().await?)),
-        Command::Attach(NameArgs { name }) => print(&told(&client()?.act(&name, "attach").await?)),
-        Command::Detach(NameArgs { name }) => print(&told(&client()?.act(&name, "detach").await?)),
-        Command::Serve(_) | Command::Attacher => {
-            Err(Failure::failed("this is no client's command").into())
-        }
+        Command::Logs(args) => logs::logs(&client()?, args).await,
+        Command::History(args) => print(&history(&client()?, &args).await?),
+        Command::Events(args) => events::events(&client()?, args).await,
+        Command::Ls(args) => print(&list(&client()?.status().await?, args)?),
+        Command::Attach(args) => print(&told(&client()?.act(&args.name, "attach").await?, &args)?),
+        Command::Detach(args) => print(&told(&client()?.act(&args.name, "detach").await?, &args)?),
+        Command::Completion(args) => print(&completion::script(args.shell)),
+        Command::Man(args) => match &args.out {
+            None => print(&manual::page()?),
+            Some(directory) => manual::write_all(directory),
+        },
+        Command::Serve(_) => Err(Failure::failed("this is no client's command").into()),
     }
 }
 
@@ -55,6 +73,19 @@ async fn status(client: &Client, args: &StatusArgs) -> anyhow::Result<String> {
         }
         Some(name) => Ok(sheet(&client.container(name).await?, terminal, now)),
     }
+}
+
+/// What `history` prints.
+async fn history(client: &Client, args: &HistoryArgs) -> anyhow::Result<String> {
+    let history = history::cut(client.history(&args.name).await?, args.since);
+    if args.json {
+        return json(&history);
+    }
+    Ok(history::history(
+        &history,
+        Terminal::stdout(),
+        Timestamp::now(),
+    ))
 }
 
 /// Prints the status again and again, until Ctrl-C. On a terminal, a supervisor that goes away is waited for.
@@ -103,8 +134,28 @@ async fn ask(client: &Client, args: AskArgs) -> anyhow::Result<()> {
     print(&text)
 }
 
+/// What `config` prints.
+fn config(sources: &Sources, args: &ListingArgs) -> anyhow::Result<()> {
+    if args.sample {
+        return print(&sample::text());
+    }
+    for warning in sources.environment.warnings() {
+        let _ = writeln!(std::io::stderr(), "diogenes: {warning}");
+    }
+    let listed = listing::list(&sources.read().map_err(Failure::from)?);
+    print(&if args.of.json {
+        json(&listed)?
+    } else {
+        listing::text(&listed)
+    })
+}
+
 /// What `ls` prints: the companions' names, aligned, with their containers' health.
-fn list(status: &StatusView) -> String {
+fn list(status: &StatusView, args: JsonArgs) -> anyhow::Result<String> {
+    if args.json {
+        let name = |container: &ContainerView| serde_json::json!({"ci_name": container.ci_name, "name": container.name, "health": container.health});
+        return json(&status.containers.iter().map(name).collect::<Vec<_>>());
+    }
     let width = status
         .containers
         .iter()
@@ -118,17 +169,20 @@ fn list(status: &StatusView) -> String {
             container.health
         )
     };
-    status.containers.iter().map(line).collect()
+    Ok(status.containers.iter().map(line).collect())
 }
 
 /// What `attach` and `detach` print.
-fn told(container: &ContainerView) -> String {
-    format!(
+fn told(container: &ContainerView, args: &NameArgs) -> anyhow::Result<String> {
+    if args.json {
+        return json(container);
+    }
+    Ok(format!(
         "{}: {} ({})\n",
         escape(&container.name),
         container.state,
         escape(&container.reason)
-    )
+    ))
 }
 
 fn json(value: &impl Serialize) -> anyhow::Result<String> {

@@ -26,6 +26,7 @@ fn service(kind: &str, name: &str, port: u16, health: Health) -> Service {
         activity: None,
         since: at(60),
         evidence: Vec::new(),
+        probes: None,
     }
 }
 
@@ -112,6 +113,7 @@ fn status(engine_error: Option<&str>) -> StatusView {
                 since: at(125),
             },
             attach_error: None,
+            config_error: None,
         },
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of where the output goes: whether a person looks at it, how wide it is, whether it has colours.
 
-use std::io::IsTerminal as _;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 use diogenes_proto::Health;
 
@@ -18,9 +19,17 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// The standard output.
     pub(crate) fn stdout() -> Self {
-        let stdout = std::io::stdout();
-        let is_terminal = stdout.is_terminal();
-        let size = rustix::termios::tcgetwinsize(&stdout)
+        Self::of(&std::io::stdout())
+    }
+
+    /// The standard error.
+    pub(crate) fn stderr() -> Self {
+        Self::of(&std::io::stderr())
+    }
+
+    fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
+        let is_terminal = stream.is_terminal();
+        let size = rustix::termios::tcgetwinsize(stream)
             .ok()
             .map(|size| usize::from(size.ws_col));
         // no-color.org: any value but the empty one; and terminals that are none.

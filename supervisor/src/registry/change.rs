@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 
 use diogenes_proto::{Finding, Health, Severity, Untrusted};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::Entry;
 
 /// Something that changed. Its JSON is tagged by `type`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Change {
     /// The supervisor met the container.
@@ -95,6 +96,38 @@ pub(crate) enum Change {
         /// Why it does not; null where it does.
         error: Option<String>,
     },
+}
+
+impl Change {
+    /// Every `type` there is.
+    pub(crate) const KINDS: &[&str] = &[
+        "container_appeared",
+        "container_removed",
+        "container_renamed",
+        "container_state",
+        "companion",
+        "health",
+        "service_health",
+        "finding_opened",
+        "finding_closed",
+        "engine",
+    ];
+
+    /// Its `type`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::ContainerAppeared { .. } => "container_appeared",
+            Self::ContainerRemoved { .. } => "container_removed",
+            Self::ContainerRenamed { .. } => "container_renamed",
+            Self::ContainerState { .. } => "container_state",
+            Self::Companion { .. } => "companion",
+            Self::Health { .. } => "health",
+            Self::ServiceHealth { .. } => "service_health",
+            Self::FindingOpened { .. } => "finding_opened",
+            Self::FindingClosed { .. } => "finding_closed",
+            Self::Engine { .. } => "engine",
+        }
+    }
 }
 
 /// What changed between two states of a container's entry, the cause before its effects.

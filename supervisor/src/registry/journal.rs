@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diogenes_proto::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -24,7 +25,7 @@ const KEPT: usize = 4096;
 const LAG: usize = 1024;
 
 /// Whom an event is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Subject {
     /// The container's full id.
     pub(crate) id: String,
@@ -46,7 +47,7 @@ impl Subject {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Event {
     /// Its number; a later event has a higher one.
     pub(crate) id: u64,
@@ -64,7 +65,7 @@ pub(crate) struct Event {
 /// What is known to somebody who comes back.
 pub(crate) struct Resumed {
     /// The events after the number that was given, the oldest first.
-    pub(crate) events: Vec<Arc<Event>>,
+    pub(crate) events: VecDeque<Arc<Event>>,
     /// Whether events between that number and the first of these are lost.
     pub(crate) lost: bool,
     /// What happens from now on: together with `events`, without gap and without repetition.
@@ -74,6 +75,8 @@ pub(crate) struct Resumed {
 /// The journal.
 #[derive(Debug)]
 pub(crate) struct Journal {
+    /// The number of its first event.
+    first_id: u64,
     ring: Mutex<Ring>,
     live: broadcast::Sender<Arc<Event>>,
 }
@@ -89,6 +92,7 @@ impl Default for Journal {
         // In microseconds, so that a supervisor started again right away cannot have caught up with its numbers.
         let first = Timestamp::now().as_unix_ms().saturating_mul(1000);
         Self {
+            first_id: first,
             ring: Mutex::new(Ring {
                 events: VecDeque::new(),
                 next_id: first,
@@ -122,6 +126,16 @@ impl Journal {
         // Sent under the lock, so that whoever resumes at this moment gets the event once. Nobody may be listening.
         let _ = self.live.send(event.clone());
         event
+    }
+
+    /// How many changes were noted so far, those that the ring has lost included.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.ring().next_id - self.first_id
+    }
+
+    /// The number of the newest event; before the first one, of none that was told.
+    pub(crate) fn newest(&self) -> u64 {
+        self.ring().next_id - 1
     }
 
     /// What happens from now on.

@@ -92,30 +92,33 @@ pub(crate) fn resolve(all: &[Arc<Entry>], name: &str) -> Result<Arc<Entry>, Name
     })
 }
 
-/// The names most like this one.
+/// The containers' names most like this one.
 fn near(all: &[Arc<Entry>], name: &str) -> Vec<String> {
+    nearest(all.iter().map(|entry| entry.facts.name.as_str()), name)
+}
+
+/// The names most like this one, the nearest first.
+pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<String> {
     // Whoever asks with a megabyte gets no help: the comparison takes time by the product of the lengths.
     if name.len() > 256 {
         return Vec::new();
     }
     let lower = name.to_lowercase();
-    let mut near: Vec<(f64, &str)> = all
-        .iter()
-        .map(|entry| {
-            let other = entry.facts.name.to_lowercase();
+    let mut near: Vec<(f64, &str)> = names
+        .map(|known| {
+            let other = known.to_lowercase();
             let contains = !lower.is_empty() && (other.contains(&lower) || lower.contains(&other));
-            (
-                if contains {
-                    1.0
-                } else {
-                    strsim::jaro_winkler(&lower, &other)
-                },
-                entry.facts.name.as_str(),
-            )
+            let likeness = if contains {
+                1.0
+            } else {
+                strsim::jaro_winkler(&lower, &other)
+            };
+            (likeness, known)
         })
         .filter(|(likeness, _)| *likeness >= 0.75)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    near.dedup();
     near.into_iter()
         .take(MAX_NEAR)
         .map(|(_, name)| name.to_owned())
