@@ -14,7 +14,7 @@ mod delivery;
 pub(crate) mod helper;
 pub(crate) mod on_change;
 mod rule;
-mod signature;
+pub(crate) mod signature;
 mod webhook;
 
 use std::fmt;
@@ -82,6 +82,16 @@ pub(crate) struct Alerts {
     on_change: Arc<Delivery>,
 }
 
+impl Default for Alerts {
+    /// Alerts that nobody receives.
+    fn default() -> Self {
+        Self {
+            webhook: Arc::new(Delivery::new("alerts.webhook")),
+            on_change: Arc::new(Delivery::new("alerts.on_change")),
+        }
+    }
+}
+
 impl Alerts {
     /// Starts telling of what happens in `registry`. `settings` are followed as they change, without losing what
     /// waits. `stop` ends it: what waits is tried once more.
@@ -95,10 +105,7 @@ impl Alerts {
         S: Send + Sync + 'static,
         AlertSettings: for<'a> From<&'a S>,
     {
-        let alerts = Arc::new(Self {
-            webhook: Arc::new(Delivery::new("alerts.webhook")),
-            on_change: Arc::new(Delivery::new("alerts.on_change")),
-        });
+        let alerts = Arc::new(Self::default());
         let in_force = AlertSettings::from(&*settings.borrow());
         alerts.configure(&in_force, &AlertSettings::default());
         for delivery in [&alerts.webhook, &alerts.on_change] {
@@ -112,14 +119,20 @@ impl Alerts {
         alerts
     }
 
+    /// Alerts that wait for receivers nobody has started.
+    #[cfg(test)]
+    pub(crate) fn waiting(settings: &AlertSettings) -> Self {
+        let alerts = Self::default();
+        alerts.configure(settings, &AlertSettings::default());
+        alerts
+    }
+
     /// How the webhook fares; None where none is configured.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the supervisor's own page"))]
     pub(crate) fn webhook(&self) -> Option<DeliveryState> {
         self.webhook.state()
     }
 
     /// How `on_change` fares; None where none is configured.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the supervisor's own page"))]
     pub(crate) fn on_change(&self) -> Option<DeliveryState> {
         self.on_change.state()
     }

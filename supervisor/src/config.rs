@@ -25,6 +25,7 @@ use std::path::PathBuf;
 
 use diogenes_engine::Endpoint;
 
+use crate::alerts::signature::Keys;
 use crate::run_dir;
 use environment::Environment;
 use flags::Flags;
@@ -78,7 +79,8 @@ key::section! {
         webhook: Option<HttpUrl> = Key {
             value: "URL", without: "nothing is posted", example: "https://alerts.example/hook", ..Key::RELOAD
         };
-        /// File of the secret that the webhook's calls are signed with, not readable by others.
+        /// File of the secret that the webhook's calls are signed with, not readable by others; several, one a line,
+        /// while one is replaced.
         webhook_secret_file: Option<PathBuf> = Key {
             value: "FILE", without: "calls are not signed", example: "/etc/diogenes/webhook-secret", ..Key::RELOAD
         };
@@ -145,7 +147,11 @@ impl Settings {
             }
         }
         if let Some(path) = &self.alerts.webhook_secret_file {
-            match secrets::read_one(path) {
+            let secret = secrets::read_one(path).and_then(|secret| {
+                Keys::read(secret.reveal()).map_err(|error| error.to_string())?;
+                Ok(secret)
+            });
+            match secret {
                 Ok(secret) => self.secrets.webhook = Some(secret),
                 Err(what) => mistakes.push(Mistake::in_file(path, what)),
             }

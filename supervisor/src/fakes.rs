@@ -10,8 +10,8 @@ use diogenes_engine::{
 };
 use diogenes_proto::line::{Addressed, decode, encode};
 use diogenes_proto::{
-    ErrorCode, Health, Hello, Listener, Logs, Message, Report, Request, Snapshot, SnapshotPage, Timestamp,
-    Untrusted, WireError,
+    ErrorCode, Health, Hello, Listener, Logs, Message, Report, Request, Snapshot, SnapshotPage,
+    Timestamp, Untrusted, WireError,
 };
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -21,8 +21,11 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
+use crate::alerts::{AlertSettings, Alerts};
 use crate::attendants::attacher::{AttachError, Target};
 use crate::attendants::way_in::{Companion, Process, WayIn};
+use crate::config::Settings;
+use crate::supervisor::Supervisor;
 
 /// The other end of a session.
 pub(crate) struct Peer {
@@ -480,4 +483,22 @@ fn mount(arguments: &[&str], at: &std::path::Path) -> bool {
         .stderr(std::process::Stdio::null())
         .status();
     mounted.is_ok_and(|status| status.success())
+}
+
+/// What a supervisor knows of itself, with alerts for everybody who can receive them.
+pub(crate) fn supervisor() -> Supervisor {
+    let alerts = AlertSettings {
+        webhook: Some("http://127.0.0.1:9/".parse().unwrap()),
+        webhook_secrets: None,
+        on_change: vec!["/bin/true".into()],
+    };
+    Supervisor {
+        started_at: Timestamp::from_unix_ms(1_769_846_400_123),
+        run_dir: "/run/diogenes".into(),
+        listen: "127.0.0.1:4120".parse().unwrap(),
+        engine: "/var/run/docker.sock".into(),
+        attach_error: None,
+        settings: watch::Sender::new(Arc::new(Settings::with(&[]))).subscribe(),
+        alerts: Arc::new(Alerts::waiting(&alerts)),
+    }
 }

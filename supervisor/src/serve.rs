@@ -98,6 +98,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         listen,
         engine: endpoint,
         attach_error,
+        alerts: Alerts::start(registry.clone(), settings.clone(), working.clone(), &tasks),
         settings: settings.clone(),
     };
     let api = Arc::new(Api {
@@ -110,7 +111,6 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         logs: Logs::new(engine.clone(), registry.clone()),
     });
 
-    Alerts::start(registry.clone(), settings.clone(), working.clone(), &tasks);
     tasks.spawn(EngineFollower::new(engine, registry.clone(), attendants).run(working.clone()));
     let ci_dir = run_dir::ci_dir(run_dir.path());
     let ci_sockets = CiSockets::new(

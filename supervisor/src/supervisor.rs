@@ -9,12 +9,13 @@ use std::sync::Arc;
 use diogenes_proto::Timestamp;
 use tokio::sync::watch;
 
+use crate::alerts::Alerts;
 use crate::api::view::{EngineView, SupervisorView};
 use crate::config::Settings;
 use crate::registry::EngineStatus;
 
 /// This supervisor.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Supervisor {
     /// When it started.
     pub(crate) started_at: Timestamp,
@@ -28,6 +29,8 @@ pub(crate) struct Supervisor {
     pub(crate) attach_error: Option<String>,
     /// The configuration in force.
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
+    /// Who is told of changes, and how that goes.
+    pub(crate) alerts: Arc<Alerts>,
 }
 
 impl Supervisor {

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::{Alerts, DeliveryState};
 use crate::api::census::Census;
 use crate::api::document::{SUPERVISOR, openapi};
 use crate::api::operation::Operation;
@@ -26,6 +27,27 @@ struct StateView {
     census: Census,
     /// What it costs.
     cost: Cost,
+    /// How telling of changes goes.
+    alerts: AlertsView,
+}
+
+/// How alerts fare, by receiver; null where none is configured.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Alerts")]
+struct AlertsView {
+    /// The calls of `alerts.webhook`.
+    webhook: Option<DeliveryState>,
+    /// The runs of `alerts.on_change`.
+    on_change: Option<DeliveryState>,
+}
+
+impl From<&Alerts> for AlertsView {
+    fn from(alerts: &Alerts) -> Self {
+        Self {
+            webhook: alerts.webhook(),
+            on_change: alerts.on_change(),
+        }
+    }
 }
 
 /// What is told.
@@ -48,6 +70,7 @@ async fn supervisor(State(api): State<Arc<Api>>) -> Json<StateView> {
         supervisor: api.supervisor.view(&api.registry.engine()),
         census: Census::of(&api.registry),
         cost: Cost::now(),
+        alerts: AlertsView::from(&*api.supervisor.alerts),
     })
 }
 

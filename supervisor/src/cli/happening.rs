@@ -102,7 +102,7 @@ fn told(change: &Change) -> (String, Option<Health>, String) {
         Change::Companion { to, reason, .. } => (
             escape(to).to_string(),
             None,
-            format!("its companion: {}", escape(reason)),
+            format!("companion: {}", escape(reason)),
         ),
         Change::Health { to, reason, .. } => {
             let sentence = format!("the container as a whole: {reason}");

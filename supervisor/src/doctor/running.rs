@@ -217,12 +217,8 @@ fn live(status: &StatusView) -> Check {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::watch;
 
     use super::*;
-    use crate::config::Settings;
     use crate::doctor::check::Status::{Failed, Ok as Fine, Warning};
     use crate::run_dir::RunDir;
 
@@ -237,17 +233,10 @@ pub(super) mod tests {
             view.reason = (*reason).to_owned();
             view
         };
-        let supervisor = Supervisor {
-            started_at: diogenes_proto::Timestamp::now(),
-            run_dir: "/run/diogenes".into(),
-            listen: "127.0.0.1:4120".parse().unwrap(),
-            engine: "/var/run/docker.sock".into(),
-            attach_error: None,
-            settings: watch::channel(Arc::new(Settings::with(&[]))).1,
-        };
         StatusView {
             containers: containers.iter().map(container).collect(),
-            supervisor: supervisor.view(&crate::registry::Registry::default().engine()),
+            supervisor: crate::fakes::supervisor()
+                .view(&crate::registry::Registry::default().engine()),
         }
     }
 

@@ -184,7 +184,7 @@ fn services(before: &Entry, after: &Entry, changes: &mut Vec<Change>) {
         .collect();
     for service in &new.services {
         let from = gone.remove(service.key.as_str()).map(|old| old.health);
-        if from != Some(service.health) {
+        if worth_telling(from, Some(service.health)) {
             changes.push(Change::ServiceHealth {
                 service: service.key.clone(),
                 name: service.name.clone(),
@@ -194,7 +194,9 @@ fn services(before: &Entry, after: &Entry, changes: &mut Vec<Change>) {
             });
         }
     }
-    let is_gone = |service: &&diogenes_proto::Service| gone.contains_key(service.key.as_str());
+    let is_gone = |service: &&diogenes_proto::Service| {
+        gone.contains_key(service.key.as_str()) && worth_telling(Some(service.health), None)
+    };
     for service in old.services.iter().filter(is_gone) {
         changes.push(Change::ServiceHealth {
             service: service.key.clone(),
@@ -204,6 +206,12 @@ fn services(before: &Entry, after: &Entry, changes: &mut Vec<Change>) {
             reason: Untrusted::default(),
         });
     }
+}
+
+/// Whether a service's change is. Of what was never judged, as of a shell that runs for a moment, neither the coming
+/// nor the going is.
+fn worth_telling(from: Option<Health>, to: Option<Health>) -> bool {
+    from.unwrap_or_default() != to.unwrap_or_default()
 }
 
 /// What tells one finding from another: its words may change while it goes on.

@@ -124,6 +124,18 @@ fn a_service_that_fails_comes_before_the_container_that_fails_by_it() {
 }
 
 #[test]
+fn what_was_never_judged_comes_and_goes_without_a_word() {
+    let registry = attended();
+    let events = told(&registry, |registry| {
+        let redis = service("redis", Health::Healthy);
+        let shell = service("sh", Health::Unknown);
+        registry.set_report("c1", report(Health::Healthy, vec![redis.clone(), shell]));
+        registry.set_report("c1", report(Health::Healthy, vec![redis]));
+    });
+    assert_eq!(events, Vec::<String>::new());
+}
+
+#[test]
 fn a_companion_that_falls_silent_makes_the_health_unknown_and_no_service_change() {
     let registry = attended();
     let events = told(&registry, |registry| {

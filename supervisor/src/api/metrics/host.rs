@@ -1,22 +1,22 @@
 //! What the supervisor knows of itself, of its Engine, and of the processes it keeps, as samples.
 
 use std::fs;
-use std::path::Path;
+use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
-use rustix::time::{ClockId, clock_gettime};
-
+use crate::alerts::Alerts;
 use crate::api::metrics::exposition::Samples;
 use crate::api::metrics::table::Id;
 use crate::api::metrics::value::{count, moment, whole, yes};
 use crate::registry::Registry;
 use crate::supervisor::Supervisor;
+use crate::supervisor::cost::Cost;
 
 /// Writes the supervisor and its Engine.
 pub(crate) fn write(samples: &mut Samples, supervisor: &Supervisor, registry: &Registry) {
     samples.add(Id::BuildInfo, &[Supervisor::VERSION], 1.0);
     samples.add(Id::AttachReady, &[], yes(supervisor.attach_error.is_none()));
     samples.add(Id::Events, &[], whole(registry.journal().recorded()));
+    alerts(samples, &supervisor.alerts);
     let engine = registry.engine();
     samples.add(Id::EngineReachable, &[], yes(engine.error.is_none()));
     samples.add(Id::EngineSince, &[], moment(engine.since));
@@ -33,29 +33,41 @@ pub(crate) fn write(samples: &mut Samples, supervisor: &Supervisor, registry: &R
     children(samples);
 }
 
+/// How alerts fare; nothing of a receiver that is not configured.
+fn alerts(samples: &mut Samples, alerts: &Alerts) {
+    for (receiver, state) in [
+        ("webhook", alerts.webhook()),
+        ("on_change", alerts.on_change()),
+    ] {
+        let Some(state) = state else { continue };
+        for (id, value) in [
+            (Id::AlertsDelivered, state.delivered),
+            (Id::AlertsFailed, state.failed_attempts),
+            (Id::AlertsSuperseded, state.superseded),
+            (Id::AlertsDropped, state.dropped),
+        ] {
+            samples.add(id, &[receiver], whole(value));
+        }
+        samples.add(Id::AlertsWaiting, &[receiver], count(state.waiting));
+    }
+}
+
 /// The supervisor's own cost, under the names that every client library has for it.
 fn process(samples: &mut Samples) {
-    // Without the attacher and the companions: this clock is the process's own.
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    if let (Ok(s), Ok(ns)) = (u64::try_from(used.tv_sec), u32::try_from(used.tv_nsec)) {
-        samples.add(
-            Id::ProcessCpu,
-            &[],
-            std::time::Duration::new(s, ns).as_secs_f64(),
-        );
+    let cost = Cost::now();
+    let cpu_s = cost
+        .cpu_ms
+        .map(|ms| Duration::from_millis(ms).as_secs_f64());
+    for (id, value) in [
+        (Id::ProcessCpu, cpu_s),
+        (Id::ProcessVirtual, cost.virtual_bytes.map(whole)),
+        (Id::ProcessResident, cost.resident_bytes.map(whole)),
+        (Id::ProcessFds, cost.fds.map(whole)),
+        (Id::ProcessMaxFds, cost.fd_limit.map(whole)),
+        (Id::ProcessThreads, cost.threads.map(whole)),
+    ] {
+        samples.add_known(id, &[], value);
     }
-    let own = Path::new("/proc/self");
-    if let Some(memory) = Memory::of(own) {
-        samples.add(Id::ProcessVirtual, &[], whole(memory.virtual_bytes));
-        samples.add(Id::ProcessResident, &[], whole(memory.resident_bytes));
-    }
-    let entries = |folder: &str| Some(fs::read_dir(own.join(folder)).ok()?.count());
-    // One of them is the folder that is being read.
-    let fds = entries("fd").map(|fds| count(fds.saturating_sub(1)));
-    samples.add_known(Id::ProcessFds, &[], fds);
-    let most = getrlimit(Resource::Nofile).current.map(whole);
-    samples.add_known(Id::ProcessMaxFds, &[], most);
-    samples.add_known(Id::ProcessThreads, &[], entries("task").map(count));
 }
 
 /// The attacher, and its children: the companions. Their CPU time is not told: added up over those that live, it
@@ -70,10 +82,7 @@ fn children(samples: &mut Samples) {
     let companions = attachers.iter().flat_map(|&pid| children_of(pid)).collect();
     for (role, pids) in [("attacher", attachers), ("companion", companions)] {
         samples.add(Id::Children, &[role], count(pids.len()));
-        let memory = pids
-            .iter()
-            .filter_map(|pid| Memory::of(Path::new(&format!("/proc/{pid}"))));
-        let private = memory.map(|memory| memory.private_bytes).sum();
+        let private = pids.iter().filter_map(|&pid| private_bytes(pid)).sum();
         samples.add(Id::ChildrenMemory, &[role], whole(private));
     }
 }
@@ -91,27 +100,14 @@ fn children_of(pid: u32) -> Vec<u32> {
     lists.flat_map(pids).collect()
 }
 
-/// What memory a process has (`/proc/PID/statm`, proc_pid_statm(5)).
-struct Memory {
-    virtual_bytes: u64,
-    resident_bytes: u64,
-    /// Resident, and not that of a file or of shared memory: the sealed program is such.
-    private_bytes: u64,
-}
-
-impl Memory {
-    /// That of the process in a folder of `/proc`; None where it is gone.
-    fn of(process: &Path) -> Option<Self> {
-        let statm = fs::read_to_string(process.join("statm")).ok()?;
-        let mut pages = statm
-            .split_whitespace()
-            .map_while(|pages| pages.parse::<u64>().ok());
-        let page_bytes = rustix::param::page_size() as u64;
-        let (size, resident, shared) = (pages.next()?, pages.next()?, pages.next()?);
-        Some(Self {
-            virtual_bytes: size * page_bytes,
-            resident_bytes: resident * page_bytes,
-            private_bytes: resident.saturating_sub(shared) * page_bytes,
-        })
-    }
+/// What a process has for itself in memory, in bytes: resident, and not that of a file or of shared memory, as the
+/// sealed program is (`/proc/PID/statm`, proc_pid_statm(5)). None where it is gone.
+fn private_bytes(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let mut pages = statm
+        .split_whitespace()
+        .map_while(|pages| pages.parse::<u64>().ok())
+        .skip(1);
+    let (resident, shared) = (pages.next()?, pages.next()?);
+    Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
 }

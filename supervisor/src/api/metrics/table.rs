@@ -147,6 +147,16 @@ table! {
         "Changes noted in the journal since the supervisor started";
     EngineReachable Gauge "diogenes_engine_reachable" "" []
         "Whether the container engine answers: 1 or 0";
+    AlertsDelivered Counter "diogenes_alerts_delivered_total" "" ["receiver"]
+        "Alerts that arrived, by receiver: webhook or on_change";
+    AlertsFailed Counter "diogenes_alerts_failed_attempts_total" "" ["receiver"]
+        "Attempts to deliver an alert that failed";
+    AlertsSuperseded Counter "diogenes_alerts_superseded_total" "" ["receiver"]
+        "Alerts whose place a newer one about the same container took before they arrived";
+    AlertsDropped Counter "diogenes_alerts_dropped_total" "" ["receiver"]
+        "Alerts that were given up";
+    AlertsWaiting Gauge "diogenes_alerts_waiting" "" ["receiver"]
+        "Alerts that wait for their delivery";
     EngineSince Gauge "diogenes_engine_since_timestamp_seconds" "seconds" []
         "Since when it answers or does not, in Unix time";
     EngineInfo Info "diogenes_engine_info" "" ["endpoint", "version", "api_version"]

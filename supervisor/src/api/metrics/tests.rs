@@ -8,26 +8,14 @@ use diogenes_proto::{
     Transport, Untrusted,
 };
 use proptest::prelude::*;
-use tokio::sync::watch;
 
 use super::reader::{Family, read};
 use super::*;
 use crate::api::metrics::exposition::MAX_LABEL_BYTES;
 use crate::api::metrics::services::{MAX_LISTENERS, MAX_SERVICES};
 use crate::api::metrics::table::{Kind, TABLE};
-use crate::config::Settings;
+use crate::fakes::supervisor;
 use crate::registry::presence::Presence;
-
-fn supervisor() -> Supervisor {
-    Supervisor {
-        started_at: Timestamp::from_unix_ms(1_769_846_400_123),
-        run_dir: "/run/diogenes".into(),
-        listen: "127.0.0.1:4120".parse().unwrap(),
-        engine: "/var/run/docker.sock".into(),
-        attach_error: None,
-        settings: watch::Sender::new(Arc::new(Settings::with(&[]))).subscribe(),
-    }
-}
 
 /// A registry with one container of which everything is known that can be.
 fn full() -> Registry {

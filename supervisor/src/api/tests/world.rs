@@ -75,6 +75,7 @@ impl World {
             engine: "/var/run/docker.sock".into(),
             attach_error: None,
             settings: settings.subscribe(),
+            alerts: Arc::default(),
         };
         registry.engine_answered(diogenes_engine::EngineVersion {
             version: "20.10".into(),
