@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod journal;
 pub(crate) mod names;
 pub(crate) mod presence;
+pub(crate) mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -423,7 +423,7 @@ fn logs_come_from_the_engine_and_from_files_inside() {
         assert_eq!(line["text"], "said", "{line}");
     }
     let output = supervisor.cli(&["logs", name, "--grep", "("]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 #[test]

@@ -24,6 +24,6 @@ pub mod recognise;
 mod scene;
 pub mod words;
 
-pub use answer::{Intent, answer, understand};
+pub use answer::{Intent, answer, services_named, understand};
 pub use assess::{Assessor, Due};
 pub use recognise::{Recognised, recognise};

@@ -33,6 +33,12 @@ pub fn clock(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A moment by the clock and by its distance: `12:01:03 (5 min ago)`.
+#[must_use]
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ({} ago)", clock(at, now), span(now.since(at)))
+}
+
 /// Bytes in binary units: `512 MiB`, `1.5 GiB`.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {

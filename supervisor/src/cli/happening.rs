@@ -1,19 +1,16 @@
-//! What happened, in plain words: the lines that `history` and `events` share.
+//! What happened, on a terminal: the lines that `history` and `events` share.
 //!
 //! ```text
 //! 2026-11-21 (UTC)
 //! 14:09:00  unhealthy  Redis: its process (pid 10) ended 2 s ago
 //! ```
 
+use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::escape;
-use diogenes_proto::{Health, Severity, Timestamp};
 
 use crate::cli::terminal::Terminal;
-use crate::registry::change::Change;
 use crate::registry::journal::Event;
-
-/// Columns of the word between time and sentence: that of the longest usual one.
-const WORD: usize = 9;
+use crate::registry::words::{WORD, Words};
 
 /// Writes events, a line each, below the day they are of.
 pub(crate) struct Happenings {
@@ -46,19 +43,19 @@ impl Happenings {
         let name = name.map_or_else(String::new, |subject| {
             format!("{}  ", escape(&subject.name))
         });
-        if event.omitted > 0 {
-            text += &format!(
-                "{time}  {:WORD$}  {name}{} changes before this one are left out: they came too fast\n",
-                "…", event.omitted
-            );
+        for Words {
+            word,
+            weight,
+            sentence,
+        } in event.lines()
+        {
+            let padding = " ".repeat(WORD.saturating_sub(word.chars().count()));
+            let word = match weight {
+                Some(weight) => self.terminal.paint(&word, weight),
+                None => word,
+            };
+            text += &format!("{time}  {word}{padding}  {name}{sentence}\n");
         }
-        let (word, weight, sentence) = told(&event.change);
-        let padding = " ".repeat(WORD.saturating_sub(word.chars().count()));
-        let word = match weight {
-            Some(weight) => self.terminal.paint(&word, weight),
-            None => word,
-        };
-        text += &format!("{time}  {word}{padding}  {name}{sentence}\n");
         text
     }
 }
@@ -71,116 +68,12 @@ fn day_and_time(at: Timestamp) -> (String, String) {
     (day.to_owned(), time.to_owned())
 }
 
-/// A change as a word, how good that is as a health, and a sentence.
-fn told(change: &Change) -> (String, Option<Health>, String) {
-    match change {
-        Change::ContainerAppeared { image, state } => (
-            "known".into(),
-            None,
-            format!(
-                "a container of the image {}, {}",
-                escape(image),
-                escape(state)
-            ),
-        ),
-        Change::ContainerRemoved {} => ("removed".into(), None, "the container was deleted".into()),
-        Change::ContainerRenamed { from } => (
-            "renamed".into(),
-            None,
-            format!("the container was called {}", escape(from)),
-        ),
-        Change::ContainerState {
-            from,
-            to,
-            exit_code,
-            oom_killed,
-        } => (
-            escape(to).to_string(),
-            None,
-            state(from, to, *exit_code, *oom_killed),
-        ),
-        Change::Companion { to, reason, .. } => (
-            escape(to).to_string(),
-            None,
-            format!("companion: {}", escape(reason)),
-        ),
-        Change::Health { to, reason, .. } => {
-            let sentence = format!("the container as a whole: {reason}");
-            (to.to_string(), Some(*to), sentence)
-        }
-        Change::ServiceHealth {
-            name,
-            from,
-            to,
-            reason,
-            ..
-        } => {
-            let word = to.map_or_else(|| "gone".to_owned(), |to| to.to_string());
-            let sentence = match (from, to) {
-                (None, Some(_)) if reason.is_empty() => format!("{name} is new"),
-                (None, Some(_)) => format!("{name} is new: {reason}"),
-                (Some(from), _) if reason.is_empty() => format!("{name}, {from} before"),
-                _ => format!("{name}: {reason}"),
-            };
-            (word, *to, sentence)
-        }
-        Change::FindingOpened {
-            severity, summary, ..
-        } => {
-            let (word, weight) = match severity {
-                Severity::Critical => ("critical", Some(Health::Unhealthy)),
-                Severity::Warning => ("warning", Some(Health::Degraded)),
-                Severity::Info => ("notice", None),
-            };
-            (word.into(), weight, summary.to_string())
-        }
-        Change::FindingClosed { code, service } => {
-            let of = service
-                .as_ref()
-                .map_or_else(String::new, |service| format!(" of {}", escape(service)));
-            (
-                "over".into(),
-                Some(Health::Healthy),
-                format!("{}{of}", escape(code)),
-            )
-        }
-        Change::Engine { reachable, error } => {
-            let sentence = match (reachable, error) {
-                (true, _) => "the Engine answers".to_owned(),
-                (false, None) => "the Engine does not answer".to_owned(),
-                (false, Some(error)) => format!("the Engine does not answer: {}", escape(error)),
-            };
-            ("engine".into(), None, sentence)
-        }
-    }
-}
-
-/// What became of the container.
-fn state(from: &str, to: &str, exit_code: Option<i64>, oom_killed: bool) -> String {
-    let what = match (from, to) {
-        ("running", "running") => "was started again",
-        ("paused", "running") => "goes on",
-        (_, "running") => "started",
-        (_, "paused") => "is frozen",
-        (_, "restarting") => "ended and will be started again",
-        (_, "exited" | "dead") => "ended",
-        _ => return format!("the container was {} before", escape(from)),
-    };
-    let mut text = format!("the container {what}");
-    if let Some(code) = exit_code {
-        text += &format!(", exit code {code}");
-    }
-    if oom_killed {
-        text += ", out of memory";
-    }
-    text
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
-    use diogenes_proto::Untrusted;
+    use diogenes_proto::{Health, Severity, Untrusted};
 
     use super::*;
+    use crate::registry::change::Change;
     use crate::registry::journal::Subject;
 
     /// One event of each kind, a minute apart, over midnight.

@@ -33,6 +33,8 @@ pub enum Intent {
     Version,
     /// What was found wrong or noteworthy.
     Findings,
+    /// What changed lately. Only a supervisor keeps a past, so it answers this itself.
+    Changes,
     /// The health, in short.
     Health,
     /// Not understood, or asked for: what can be asked.
@@ -56,6 +58,7 @@ impl Intent {
             Self::Image => "image",
             Self::Version => "version",
             Self::Findings => "findings",
+            Self::Changes => "changes",
             Self::Health => "health",
             Self::Help => "help",
         }
@@ -143,6 +146,13 @@ type Rule = (Intent, &'static [&'static str]);
 const WORDS: &[Rule] = &[
     (Intent::Why, &["why"]),
     (Intent::Version, &["version", "versions", "release"]),
+    // Before "since": "what changed since noon" asks for more than a moment.
+    (
+        Intent::Changes,
+        &[
+            "changed", "changes", "change", "history", "happened", "events", "event",
+        ],
+    ),
     (
         Intent::Restarts,
         &[
@@ -219,7 +229,6 @@ const WORDS: &[Rule] = &[
             "explain",
             "diagnose",
             "diagnosis",
-            "happened",
             "happening",
             "crash",
             "crashed",
@@ -286,6 +295,7 @@ const PHRASES: &[(Intent, &[&str])] = &[
 
 /// The same, after [`WORDS`] have found nothing.
 const LATE_PHRASES: &[(Intent, &[&str])] = &[
+    (Intent::Changes, &["what", "is", "new"]),
     (Intent::Services, &["what", "runs"]),
     (Intent::Services, &["what", "do", "you", "run"]),
     (Intent::Services, &["what", "is", "running"]),
@@ -444,7 +454,8 @@ mod tests {
                     "is everything ok?",
                     "is everything alright",
                     "why is nginx unhealthy?",
-                    "what happened?",
+                    "what is happening?",
+                    "what happened, and why?",
                     "is the database up?",
                     "is postgres running?",
                     "redis is not working",
@@ -532,6 +543,8 @@ mod tests {
                     "when was it started",
                     "how long has redis been down?",
                     "how old are you",
+                    "since when is it down?",
+                    "when did it change?",
                 ],
             ),
             (
@@ -576,6 +589,26 @@ mod tests {
                 ],
             ),
             (
+                Intent::Changes,
+                &[
+                    "what changed",
+                    "What's changed?",
+                    "changes",
+                    "did anything change?",
+                    "has it changed lately",
+                    "what happened?",
+                    "what happened to redis",
+                    "What happened in the last hour?",
+                    "what has happened since the restart",
+                    "what happened to the memory?",
+                    "history",
+                    "show me its history",
+                    "any events?",
+                    "when was the last change?",
+                    "what's new?",
+                ],
+            ),
+            (
                 Intent::Health,
                 &[
                     "health",
@@ -607,6 +640,8 @@ mod tests {
                     "kill 17",
                     "make me a sandwich",
                     "set memory to 1g",
+                    "change the port",
+                    "clear history",
                     "\u{1b}[31m",
                     "what is the meaning of life",
                 ],

@@ -18,7 +18,12 @@ use crate::words::{clock, list};
 
 /// What can be asked, for people.
 const HELP: &str = "You can ask: status, health, why (\"why is redis down?\"), services, ports, memory, cpu, \
-processes, uptime, restarts, image, version (\"version of nginx\"), findings.";
+processes, uptime, restarts, image, version (\"version of nginx\"), findings, changes (\"what happened in the last \
+hour?\").";
+
+/// What a companion says of the past.
+const NO_HISTORY: &str = "A companion keeps no history: its supervisor does. You can ask here: uptime (since when it is \
+as it is), why, findings.";
 
 /// A question with everything that may be used to answer it.
 struct Asked<'a> {
@@ -97,6 +102,15 @@ pub fn answer(
     answer.fitted()
 }
 
+/// The services of a report that a question names; none where it is about the container as a whole.
+#[must_use]
+pub fn services_named<'a>(question: &str, report: &'a Report) -> Vec<&'a Service> {
+    match subject::find(&intent::words(question), report) {
+        Subject::Services(services) => services,
+        Subject::Absent(_) | Subject::Whole => Vec::new(),
+    }
+}
+
 /// Whether a question of this kind is about some service, if it names one.
 fn is_about_services(intent: Intent) -> bool {
     matches!(
@@ -112,7 +126,11 @@ fn is_about_services(intent: Intent) -> bool {
 
 impl Asked<'_> {
     fn tell(&self, intent: Intent) -> Told {
-        if !self.is_known() && !matches!(intent, Intent::Help | Intent::Image | Intent::Restarts) {
+        let of_its_inside = !matches!(
+            intent,
+            Intent::Help | Intent::Image | Intent::Restarts | Intent::Changes
+        );
+        if of_its_inside && !self.is_known() {
             return Told::from("Nothing is known of its inside yet.".to_owned());
         }
         match intent {
@@ -128,6 +146,7 @@ impl Asked<'_> {
             Intent::Image => self.image(),
             Intent::Version => self.version(),
             Intent::Findings => self.findings(),
+            Intent::Changes => Told::from(NO_HISTORY.to_owned()),
             Intent::Health => self.health(),
             Intent::Help => Told::from(HELP.to_owned()),
         }

@@ -1,9 +1,9 @@
 //! The sentences of each kind of answer.
 
-use diogenes_proto::{Activity, Health, Service, Timestamp, Untrusted};
+use diogenes_proto::{Activity, Health, Service, Untrusted};
 
 use super::{Asked, Told};
-use crate::words::{bytes, clock, count, decimal, list, port_words, role_words, sentence, span};
+use crate::words::{ago, bytes, clock, count, decimal, list, port_words, role_words, sentence, span};
 
 /// Most services whose reasons are told in one answer; the evidence has the rest.
 const MAX_REASONS: usize = 4;
@@ -340,13 +340,13 @@ impl Asked<'_> {
             self.facts.and_then(|facts| facts.started_at),
             self.about.is_empty(),
         ) {
-            lines.push(format!("The container was started {}.", self.ago(started)));
+            lines.push(format!("The container was started {}.", ago(started, self.now)));
         }
         if self.about.is_empty() {
             lines.push(format!(
                 "It has been {} since {}.",
                 self.report.health,
-                self.ago(self.report.since)
+                ago(self.report.since, self.now)
             ));
         }
         for service in self.about.iter().take(MAX_REASONS) {
@@ -354,15 +354,10 @@ impl Asked<'_> {
                 "{} has been {} since {}.",
                 service.name,
                 service.health,
-                self.ago(service.since)
+                ago(service.since, self.now)
             ));
         }
         Told::from(lines.join("\n"))
-    }
-
-    /// `12:01:03 (5 min ago)`.
-    fn ago(&self, at: Timestamp) -> String {
-        format!("{} ({} ago)", clock(at, self.now), span(self.now.since(at)))
     }
 
     pub(super) fn restarts(&self) -> Told {

@@ -259,6 +259,32 @@ fn single_facts() {
 }
 
 #[test]
+fn the_past_is_for_the_supervisor_to_tell() {
+    let (_, report) = well(&scene::redis());
+    for report in [&report, &Report::default()] {
+        let answer = answer("what changed?", report, None, at(0));
+        assert_eq!(
+            (answer.intent.as_str(), answer.text.as_raw()),
+            ("changes", NO_HISTORY)
+        );
+    }
+    assert!(HELP.contains("changes"));
+}
+
+#[test]
+fn services_are_found_by_what_a_question_calls_them() {
+    let (_, report) = well(&scene::redis());
+    for (question, number) in [
+        ("what happened to redis?", 1),
+        ("what happened to the cache?", 1),
+        ("what happened in the last hour?", 0),
+        ("history of mysql", 0),
+    ] {
+        assert_eq!(services_named(question, &report).len(), number, "{question}");
+    }
+}
+
+#[test]
 fn what_is_not_understood_is_said() {
     let (_, report) = well(&scene::redis());
     for question in [
@@ -345,7 +371,7 @@ proptest! {
         word in prop_oneof![
             Just("status"), Just("why is redis down"), Just("services"), Just("ports"), Just("memory"),
             Just("cpu"), Just("processes"), Just("uptime"), Just("restarts"), Just("image"), Just("version"),
-            Just("findings"), Just("health"), Just("help"),
+            Just("findings"), Just("changes"), Just("health"), Just("help"),
         ],
         snapshot in any_snapshot(),
         state in ".{0,10}",
