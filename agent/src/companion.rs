@@ -416,16 +416,11 @@ mod tests {
             key: "redis:6379".into(),
             name: "Redis".into(),
             kind: "redis".into(),
-            role: None,
-            version: None,
             ports: vec![6379],
-            listeners: Vec::new(),
             pids: vec![7],
             health,
-            activity: None,
-            since: Timestamp::default(),
-            evidence: Vec::new(),
             probes,
+            ..Service::default()
         };
         Report {
             services: vec![service],

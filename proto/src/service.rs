@@ -74,7 +74,7 @@ pub enum Activity {
 }
 
 /// One service of a container, as a person would name it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Identifies the service within its container as long as it is known there; unique, stable over restarts.
     #[serde(deserialize_with = "word::one")]

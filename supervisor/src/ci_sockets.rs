@@ -178,7 +178,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let registry = Arc::new(Registry::default());
         let (relay, stop) = (
-            Arc::new(Relay::new(Arc::new(FakeEngine::default()))),
+            Arc::new(Relay::new(
+                Arc::new(FakeEngine::default()),
+                registry.clone(),
+            )),
             CancellationToken::new(),
         );
         let tasks = TaskTracker::new();

@@ -1,5 +1,7 @@
 //! Questions: from whoever asks to the companion, with what only the host knows; answered from the last
-//! report where no companion can be asked.
+//! report where no companion can be asked. What is asked about the past the supervisor answers itself.
+
+mod past;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +11,8 @@ use diogenes_insight::Intent;
 use diogenes_proto::{Answer, Health, HostFacts, Message, Report, Request, Timestamp, Untrusted};
 
 use crate::api::view::AnswerView;
-use crate::registry::Entry;
 use crate::registry::presence::Presence;
+use crate::registry::{Entry, Registry};
 
 /// How long a companion may think. It needs a millisecond; a person waits.
 const ASK_DEADLINE: Duration = Duration::from_secs(1);
@@ -20,26 +22,21 @@ const LOG_LINES: u32 = 20;
 /// The relay.
 pub(crate) struct Relay {
     engine: Arc<dyn Engine>,
+    registry: Arc<Registry>,
 }
 
 impl Relay {
-    /// A relay that reads the containers' logs from `engine`.
-    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine }
+    /// A relay that reads the containers' logs from `engine`, and their past from `registry`.
+    pub(crate) fn new(engine: Arc<dyn Engine>, registry: Arc<Registry>) -> Self {
+        Self { engine, registry }
     }
 
     /// Answers a question about a container. There is always an answer.
     pub(crate) async fn ask(&self, entry: &Entry, question: &str) -> AnswerView {
-        let mut facts = entry.facts.to_host_facts();
-        if matches!(diogenes_insight::understand(question), Intent::Why) && !is_healthy(entry) {
-            facts.log_tail = self.log_tail(entry).await;
-        }
-        let (answered_by, answer) = match self.ask_companion(entry, question, &facts).await {
-            Ok(answer) => ("companion", answer),
-            Err(reason) => {
-                facts.without_agent = Some(reason);
-                ("supervisor", answer_alone(entry, question, &facts))
-            }
+        let intent = diogenes_insight::understand(question);
+        let (answered_by, answer) = match intent {
+            Intent::Changes => ("supervisor", self.tell_past(entry, question)),
+            _ => self.ask_about_now(entry, question, intent).await,
         };
         AnswerView {
             container: entry.facts.name.clone(),
@@ -47,6 +44,39 @@ impl Relay {
             answered_by: answered_by.to_owned(),
             answer,
         }
+    }
+
+    /// What changed.
+    fn tell_past(&self, entry: &Entry, question: &str) -> Answer {
+        let history = self.registry.history(&entry.facts.id);
+        past::answer(question, entry, history.as_ref(), Timestamp::now())
+    }
+
+    /// Who answered what is asked about the present, and what.
+    async fn ask_about_now(
+        &self,
+        entry: &Entry,
+        question: &str,
+        intent: Intent,
+    ) -> (&'static str, Answer) {
+        let mut facts = entry.facts.to_host_facts();
+        if intent == Intent::Why && !is_healthy(entry) {
+            facts.log_tail = self.log_tail(entry).await;
+        }
+        let (answered_by, mut answer) = match self.ask_companion(entry, question, &facts).await {
+            Ok(answer) => ("companion", answer),
+            Err(reason) => {
+                facts.without_agent = Some(reason);
+                ("supervisor", answer_alone(entry, question, &facts))
+            }
+        };
+        if intent == Intent::Uptime
+            && let Some(history) = self.registry.history(&entry.facts.id)
+        {
+            let before = past::before(question, entry, &history, Timestamp::now());
+            answer.evidence.extend(before);
+        }
+        (answered_by, answer)
     }
 
     /// The companion's own answer; or why there is none, in words that go on from "the companion is".

@@ -91,7 +91,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         working.clone(),
         tasks.clone(),
     ));
-    let relay = Arc::new(Relay::new(engine.clone()));
+    let relay = Arc::new(Relay::new(engine.clone(), registry.clone()));
     let supervisor = Supervisor {
         started_at: Timestamp::now(),
         run_dir: run_dir.path().to_owned(),

@@ -247,16 +247,9 @@ pub(crate) mod tests {
             key: "s".into(),
             name: reason.into(),
             kind: "s".into(),
-            role: None,
-            version: None,
-            ports: Vec::new(),
-            listeners: Vec::new(),
-            pids: Vec::new(),
             health,
-            activity: None,
-            since: Timestamp::default(),
             evidence: vec![reason.into(); 9],
-            probes: None,
+            ..Service::default()
         };
         let finding = Finding {
             code: "service-gone".into(),

@@ -32,7 +32,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             .is(ASKING, "Asks a container's companion a question")
             .described(
                 "There is always an answer: where no companion can be asked, the supervisor answers from the last \
-                 report, and says so. What can be asked is the answer to `help`.",
+                 report, and says so; what changed it tells itself, from the history. What can be asked is the answer to `help`.",
             )
             .reads::<Question>()
             .answers::<AnswerView>(StatusCode::OK, "The answer.")

@@ -211,7 +211,7 @@ pub(crate) struct AnswerView {
     pub(crate) container: String,
     /// Its companion's name.
     pub(crate) ci_name: String,
-    /// `companion`, or `supervisor` where none could be asked.
+    /// `companion`; or `supervisor` where none could be asked, and where it was asked about the past.
     pub(crate) answered_by: String,
     #[serde(flatten)]
     pub(crate) answer: Answer,
@@ -361,16 +361,10 @@ mod tests {
             key: "redis".into(),
             name: "Redis".into(),
             kind: "redis".into(),
-            role: None,
-            version: None,
             ports: vec![6379],
-            listeners: Vec::new(),
             pids: vec![1],
             health: Health::Healthy,
-            activity: None,
-            since: Timestamp::default(),
-            evidence: Vec::new(),
-            probes: None,
+            ..Service::default()
         };
         let report = Report {
             health: Health::Healthy,

@@ -25,7 +25,10 @@ async fn start(attended: bool) -> World {
         tokio::spawn(session.run(tokio_util::sync::CancellationToken::new(), |_| ()));
     }
     let (near, far) = UnixStream::pair().unwrap();
-    let relay = Arc::new(Relay::new(Arc::new(FakeEngine::default())));
+    let relay = Arc::new(Relay::new(
+        Arc::new(FakeEngine::default()),
+        registry.clone(),
+    ));
     tokio::spawn(serve(near, "c1".into(), registry.clone(), relay));
     World {
         client: Peer::new(far),

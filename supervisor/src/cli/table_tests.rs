@@ -17,16 +17,11 @@ fn service(kind: &str, name: &str, port: u16, health: Health) -> Service {
         key: kind.into(),
         name: name.into(),
         kind: kind.into(),
-        role: None,
-        version: None,
         ports: if port == 0 { vec![] } else { vec![port] },
-        listeners: Vec::new(),
         pids: vec![1],
         health,
-        activity: None,
         since: at(60),
-        evidence: Vec::new(),
-        probes: None,
+        ..Service::default()
     }
 }
 

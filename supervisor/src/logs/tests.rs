@@ -289,16 +289,9 @@ fn service(key: &str, pid: u32) -> Service {
         key: key.into(),
         name: key.split('-').next().unwrap().into(),
         kind: key.split('-').next().unwrap().into(),
-        role: None,
-        version: None,
-        ports: Vec::new(),
-        listeners: Vec::new(),
         pids: vec![pid],
         health: Health::Healthy,
-        activity: None,
-        since: Timestamp::default(),
-        evidence: Vec::new(),
-        probes: None,
+        ..Service::default()
     }
 }
 

@@ -119,7 +119,7 @@ impl NoSuchService {
 
 #[cfg(test)]
 mod tests {
-    use diogenes_proto::{Health, Timestamp};
+    use diogenes_proto::Health;
 
     use super::*;
 
@@ -128,16 +128,9 @@ mod tests {
             key: key.into(),
             name: name.into(),
             kind: kind.into(),
-            role: None,
-            version: None,
-            ports: Vec::new(),
-            listeners: Vec::new(),
             pids: vec![pid],
             health: Health::Healthy,
-            activity: None,
-            since: Timestamp::default(),
-            evidence: Vec::new(),
-            probes: None,
+            ..Service::default()
         }
     }
 

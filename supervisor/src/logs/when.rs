@@ -21,17 +21,21 @@ pub(crate) struct When(pub(crate) Timestamp);
 )]
 pub(crate) struct NoMoment(String);
 
+impl When {
+    /// The moment that a text names at `now`; None where it names none.
+    pub(crate) fn read(text: &str, now: Timestamp) -> Option<Self> {
+        line_time::whole(text, now)
+            .or_else(|| line_time::whole(&format!("{text}T00:00:00"), now))
+            .or_else(|| before(now, text))
+            .map(Self)
+    }
+}
+
 impl FromStr for When {
     type Err = NoMoment;
 
     fn from_str(text: &str) -> Result<Self, NoMoment> {
-        let now = Timestamp::now();
-        let moment = line_time::whole(text, now)
-            .or_else(|| line_time::whole(&format!("{text}T00:00:00"), now))
-            .or_else(|| before(now, text));
-        moment
-            .map(Self)
-            .ok_or_else(|| NoMoment(text.chars().take(64).collect()))
+        Self::read(text, Timestamp::now()).ok_or_else(|| NoMoment(text.chars().take(64).collect()))
     }
 }
 

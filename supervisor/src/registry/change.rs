@@ -113,6 +113,17 @@ impl Change {
         "engine",
     ];
 
+    /// The key of the service it is about; None where it is the container's, or the Engine's.
+    pub(crate) fn service(&self) -> Option<&str> {
+        match self {
+            Self::ServiceHealth { service, .. } => Some(service),
+            Self::FindingOpened { service, .. } | Self::FindingClosed { service, .. } => {
+                service.as_deref()
+            }
+            _ => None,
+        }
+    }
+
     /// Its `type`.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -10,16 +10,9 @@ fn service(key: &str, health: Health) -> Service {
         key: key.into(),
         name: key.into(),
         kind: key.into(),
-        role: None,
-        version: None,
-        ports: Vec::new(),
-        listeners: Vec::new(),
-        pids: Vec::new(),
         health,
-        activity: None,
-        since: Timestamp::default(),
         evidence: vec!["seen".into()],
-        probes: None,
+        ..Service::default()
     }
 }
 

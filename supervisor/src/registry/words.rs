@@ -61,7 +61,10 @@ impl Change {
         match self {
             Self::ContainerAppeared { image, state } => {
                 let (image, state) = (escape(image), escape(state));
-                Words::plain("known", format!("a container of the image {image}, {state}"))
+                Words::plain(
+                    "known",
+                    format!("a container of the image {image}, {state}"),
+                )
             }
             Self::ContainerRemoved {} => Words::plain("removed", "the container was deleted"),
             Self::ContainerRenamed { from } => {

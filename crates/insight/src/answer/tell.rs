@@ -3,7 +3,9 @@
 use diogenes_proto::{Activity, Health, Service, Untrusted};
 
 use super::{Asked, Told};
-use crate::words::{ago, bytes, clock, count, decimal, list, port_words, role_words, sentence, span};
+use crate::words::{
+    ago, bytes, clock, count, decimal, list, port_words, role_words, sentence, span,
+};
 
 /// Most services whose reasons are told in one answer; the evidence has the rest.
 const MAX_REASONS: usize = 4;
@@ -340,7 +342,10 @@ impl Asked<'_> {
             self.facts.and_then(|facts| facts.started_at),
             self.about.is_empty(),
         ) {
-            lines.push(format!("The container was started {}.", ago(started, self.now)));
+            lines.push(format!(
+                "The container was started {}.",
+                ago(started, self.now)
+            ));
         }
         if self.about.is_empty() {
             lines.push(format!(

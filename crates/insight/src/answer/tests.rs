@@ -280,7 +280,11 @@ fn services_are_found_by_what_a_question_calls_them() {
         ("what happened in the last hour?", 0),
         ("history of mysql", 0),
     ] {
-        assert_eq!(services_named(question, &report).len(), number, "{question}");
+        assert_eq!(
+            services_named(question, &report).len(),
+            number,
+            "{question}"
+        );
     }
 }
 

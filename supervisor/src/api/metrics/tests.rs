@@ -87,9 +87,7 @@ fn service(key: &str) -> Service {
         listeners: vec![listener(6379, 3, 511)],
         pids: vec![1],
         health: Health::Degraded,
-        activity: None,
         since: Timestamp::from_unix_ms(1_769_846_400_250),
-        evidence: Vec::new(),
         probes: Some(ProbeStats {
             run: 10,
             failed: 4,
@@ -97,6 +95,7 @@ fn service(key: &str) -> Service {
             last_us: 150,
             total_us: 2_000,
         }),
+        ..Service::default()
     }
 }
 

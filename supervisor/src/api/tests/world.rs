@@ -81,7 +81,7 @@ impl World {
             version: "20.10".into(),
             api_version: "1.41".into(),
         });
-        let relay = Arc::new(Relay::new(engine.clone()));
+        let relay = Arc::new(Relay::new(engine.clone(), registry.clone()));
         let api = Arc::new(Api {
             supervisor,
             registry: registry.clone(),
