@@ -263,7 +263,9 @@ impl Lines<'_> {
 
     /// The length of the next line, where it has come.
     fn length(&self) -> Option<usize> {
-        self.read[self.taken..].iter().position(|byte| *byte == b'\n')
+        self.read[self.taken..]
+            .iter()
+            .position(|byte| *byte == b'\n')
     }
 }
 

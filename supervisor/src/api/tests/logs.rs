@@ -60,7 +60,11 @@ async fn what_cannot_be_asked_is_said_with_what_can() {
             "bad_query",
             "leave out either follow or until",
         ),
-        ("sinse=1m", "bad_query", "there are follow, grep, service, since"),
+        (
+            "sinse=1m",
+            "bad_query",
+            "there are follow, grep, service, since",
+        ),
         (
             "service=redis",
             "no_such_service",
