@@ -331,13 +331,21 @@ impl Engine for Docker {
                 tail: Some(lines),
                 ..LogOptions::default()
             };
-            let texts = self.logs(id, options).map_ok(|line| line.text);
-            let texts = texts.try_filter(|text| {
-                let is_told = !text.as_raw().trim_ascii().is_empty();
-                std::future::ready(is_told)
-            });
-            match timeout(LOG_DEADLINE, texts.try_collect()).await {
-                Ok(texts) => texts,
+            // The last ones, also of an Engine, or something in front of it, that tells more than was asked for.
+            let last = VecDeque::new();
+            let texts = self
+                .logs(id, options)
+                .try_fold(last, async |mut last, line| {
+                    if !line.text.as_raw().trim_ascii().is_empty() {
+                        last.push_back(line.text);
+                    }
+                    while last.len() > lines as usize {
+                        last.pop_front();
+                    }
+                    Ok(last)
+                });
+            match timeout(LOG_DEADLINE, texts).await {
+                Ok(texts) => texts.map(Vec::from),
                 Err(_) => Err(self.late(LOG_DEADLINE)),
             }
         }
