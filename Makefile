@@ -1,6 +1,6 @@
 # Diogenes: what people type. Each target says what it does; the steps themselves are in deploy/scripts.
 .DEFAULT_GOAL := help
-.PHONY: help toolchain engine images build build-test demo demo-down test test-fast check-metrics fuzz lint deny bench clean
+.PHONY: help toolchain engine images build build-test install uninstall demo demo-down test test-fast check-metrics fuzz lint deny bench clean
 
 SCRIPTS := deploy/scripts
 # The tests that need a container engine; the others need nothing but Rust.
@@ -23,6 +23,13 @@ build: toolchain ## dist/diogenes and dist/diogenes-agent
 
 build-test: toolchain ## dist/test/: small static programs that tests put into containers
 	@$(SCRIPTS)/build.sh test
+
+# Without a build of its own: root installs what a user has built.
+install: ## What is in dist/ into PREFIX (/usr/local), with unit, completions and man pages; DESTDIR is honoured
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' $(SCRIPTS)/install.sh
+
+uninstall: ## Removes exactly that; configuration and state stay
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' $(SCRIPTS)/install.sh remove
 
 demo: ## Three real containers that know themselves: watch one fail and tell why
 	@deploy/demo/demo.sh

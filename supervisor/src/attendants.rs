@@ -4,20 +4,23 @@ pub(crate) mod attacher;
 pub(crate) mod attendance;
 pub(crate) mod attendant;
 pub(crate) mod detached;
+pub(crate) mod name_pattern;
+pub(crate) mod policy;
 pub(crate) mod way_in;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diogenes_engine::ContainerFacts;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attendants::attendance::Attendance;
 use crate::attendants::attendant::{Attendant, Command};
 use crate::attendants::detached::Detached;
-use crate::attendants::way_in::{WayIn, is_allowed};
+use crate::attendants::way_in::WayIn;
+use crate::config::Settings;
 use crate::registry::Registry;
 
 /// Attempts to enter a container at one time.
@@ -30,6 +33,7 @@ pub(crate) struct Attendants {
     way_in: Arc<dyn WayIn>,
     registry: Arc<Registry>,
     detached: Detached,
+    settings: watch::Receiver<Arc<Settings>>,
     gate: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -37,11 +41,13 @@ pub(crate) struct Attendants {
 }
 
 impl Attendants {
-    /// None yet. They stop with `stop`; `tasks` knows when all have.
+    /// None yet. They heed the policy in `settings` and every change of it, and stop with `stop`; `tasks` knows when
+    /// all have.
     pub(crate) fn new(
         way_in: Arc<dyn WayIn>,
         registry: Arc<Registry>,
         detached: Detached,
+        settings: watch::Receiver<Arc<Settings>>,
         stop: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
@@ -50,6 +56,7 @@ impl Attendants {
             way_in,
             registry,
             detached,
+            settings,
             gate,
             stop,
             tasks,
@@ -57,15 +64,15 @@ impl Attendants {
         }
     }
 
-    /// Tells a container's attendant what the Engine says of it; makes one where there is none.
+    /// Tells a container's attendant what the Engine says of it, which the registry knows already; makes one where
+    /// there is none.
     pub(crate) async fn container_changed(&self, facts: &ContainerFacts) {
         let init_pid = facts.init_pid.filter(|_| facts.state.has_processes());
-        let command = Command::Runs {
-            init_pid,
-            allowed: is_allowed(facts),
-        };
         // An attendant ends early only with the supervisor.
-        let _ = self.attendant(&facts.id).send(command).await;
+        let _ = self
+            .attendant(&facts.id)
+            .send(Command::Runs { init_pid })
+            .await;
     }
 
     /// Dismisses a container's attendant.
@@ -103,6 +110,7 @@ impl Attendants {
             id: id.to_owned(),
             way_in: self.way_in.clone(),
             registry: self.registry.clone(),
+            settings: self.settings.clone(),
             gate: self.gate.clone(),
             attendance: Attendance::new(self.detached.contains(id)),
             commands,

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod attended;
 pub(crate) mod client;
 pub(crate) mod commands;
 pub(crate) mod completion;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bake::BakeArgs;
 use crate::cli::events::EventsArgs;
 use crate::cli::history::HistoryArgs;
 use crate::cli::logs::LogsArgs;
@@ -60,12 +62,14 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// What changes in the containers, as it happens, until Ctrl-C.
     Events(EventsArgs),
-    /// The companions' names, with their containers' health.
-    Ls(JsonArgs),
-    /// Bring a companion into a container, also one that was detached.
+    /// The companions' names, with their containers' health; or whether each container is attended, and why.
+    Ls(LsArgs),
+    /// Bring a companion into a container, also one that was detached, or that label or configuration leave out.
     Attach(NameArgs),
     /// Send a container's companion away until it is attached again.
     Detach(NameArgs),
+    /// Put the agent into an image of the Engine, as its init: for containers without a supervisor.
+    Bake(BakeArgs),
     /// The configuration in force, and where each value comes from; given what `serve` is given.
     Config(ListingArgs),
     /// Whether this host has all that `serve` needs, and what to do where not; changes nothing.
@@ -152,6 +156,18 @@ pub(crate) struct AskArgs {
     /// The question.
     #[arg(required = true, trailing_var_arg = true)]
     pub(crate) question: Vec<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `ls`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct LsArgs {
+    /// All containers the supervisor knows, also those that have ended: whether a companion is there, who decided that
+    /// (hand, label, exclude, include or default, the first that says anything), and why it is or is not there.
+    #[arg(long)]
+    pub(crate) all: bool,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,

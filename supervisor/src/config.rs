@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use diogenes_engine::Endpoint;
 
 use crate::alerts::signature::Keys;
+use crate::attendants::name_pattern::NamePattern;
 use crate::run_dir;
 use environment::Environment;
 use flags::Flags;
@@ -91,9 +92,30 @@ key::section! {
     }
 }
 
+key::section! {
+    /// Which containers get a companion: the policy of [`crate::attendants::policy`].
+    struct Attach = "attach" {
+        /// Containers that get a companion: patterns of their names, as in `shop-*`, or of their images, as in
+        /// `image:redis:*`. In a pattern `*` stands for any text, `?` for any one character.
+        include: Vec<NamePattern> = Key {
+            value: "PATTERNS", without: "no patterns", example: "shop-* image:redis:*", ..Key::RELOAD
+        };
+        /// Containers that get no companion: the same kind of patterns.
+        exclude: Vec<NamePattern> = Key {
+            value: "PATTERNS", without: "no patterns", example: "*-tmp", ..Key::RELOAD
+        };
+        /// Whether a container gets a companion of which nothing else says so. What decides is the first of these that
+        /// says anything: attach or detach by hand, the container's label `io.diogenes.attach` (`true` or `false`),
+        /// `exclude`, `include`, this.
+        default: bool = Key { value: "true|false", default: Some("true"), ..Key::RELOAD };
+    }
+}
+
 /// All keys, section by section.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> + Clone {
-    [General::KEYS, Alerts::KEYS].into_iter().flatten()
+    [General::KEYS, Attach::KEYS, Alerts::KEYS]
+        .into_iter()
+        .flatten()
 }
 
 /// A configuration that is valid in itself.
@@ -101,6 +123,8 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static Key> + Clone {
 pub(crate) struct Settings {
     /// The keys before any table.
     pub(crate) general: General,
+    /// The keys under `[attach]`.
+    pub(crate) attach: Attach,
     /// The keys under `[alerts]`.
     pub(crate) alerts: Alerts,
     /// What the files of secrets hold; nothing until [`Settings::with_secrets`].
@@ -118,13 +142,15 @@ impl Settings {
     /// Everything that is wrong, together with the `mistakes` there are already.
     pub(crate) fn read(givens: Givens, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
         let general = General::read(&givens, &mut mistakes);
+        let attach = Attach::read(&givens, &mut mistakes);
         let alerts = Alerts::read(&givens, &mut mistakes);
         if let Some(general) = &general {
             general.check(&givens, &mut mistakes);
         }
-        match (general, alerts) {
-            (Some(general), Some(alerts)) if mistakes.is_empty() => Ok(Self {
+        match (general, attach, alerts) {
+            (Some(general), Some(attach), Some(alerts)) if mistakes.is_empty() => Ok(Self {
                 general,
+                attach,
                 alerts,
                 secrets: Secrets::default(),
                 givens,

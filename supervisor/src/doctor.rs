@@ -40,8 +40,10 @@ use crate::doctor::report::Report;
 use crate::doctor::running::Running;
 use crate::exit::Failure;
 
+pub(crate) use agent::ask_version;
+
 /// How long one look may take. They go on at the same time, and one follows another at most once.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything the verdicts rest on. None where the look took too long: a file system or device that hangs.
 #[derive(Debug)]

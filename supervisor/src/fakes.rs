@@ -485,6 +485,11 @@ fn mount(arguments: &[&str], at: &std::path::Path) -> bool {
     mounted.is_ok_and(|status| status.success())
 }
 
+/// A configuration in which nobody said anything, and never will.
+pub(crate) fn defaults() -> watch::Receiver<Arc<Settings>> {
+    watch::Sender::new(Arc::new(Settings::with(&[]))).subscribe()
+}
+
 /// What a supervisor knows of itself, with alerts for everybody who can receive them.
 pub(crate) fn supervisor() -> Supervisor {
     let alerts = AlertSettings {
@@ -498,7 +503,7 @@ pub(crate) fn supervisor() -> Supervisor {
         listen: "127.0.0.1:4120".parse().unwrap(),
         engine: "/var/run/docker.sock".into(),
         attach_error: None,
-        settings: watch::Sender::new(Arc::new(Settings::with(&[]))).subscribe(),
+        settings: defaults(),
         alerts: Arc::new(Alerts::waiting(&alerts)),
     }
 }

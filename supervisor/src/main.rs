@@ -14,6 +14,7 @@ mod advice;
 mod alerts;
 mod api;
 mod attendants;
+mod bake;
 mod ci_sockets;
 mod cli;
 mod config;

@@ -19,6 +19,7 @@ use diogenes_engine::{ContainerFacts, EngineVersion};
 use diogenes_proto::{Finding, Health, Report, Timestamp, Untrusted};
 use tokio::sync::watch;
 
+use crate::attendants::policy::Verdict;
 use crate::registry::change::{Change, changes};
 use crate::registry::history::History;
 use crate::registry::journal::{Journal, Subject};
@@ -34,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) presence: Presence,
     /// Since when.
     pub(crate) presence_since: Timestamp,
+    /// Whether it is to have one, and who decided that; None where nobody has yet.
+    pub(crate) verdict: Option<Verdict>,
     /// The last report of its companion in this life of the container; None before the first.
     pub(crate) report: Option<Arc<Report>>,
     /// What the supervisor itself found.
@@ -48,6 +51,7 @@ impl Entry {
             facts: Arc::new(facts),
             presence: Presence::Absent(Absence::NotYet),
             presence_since: Timestamp::now(),
+            verdict: None,
             report: None,
             findings: Vec::new(),
             session: None,
@@ -202,6 +206,16 @@ impl Registry {
             entry.presence = presence;
             entry.presence_since = Timestamp::now();
             true
+        });
+    }
+
+    /// Notes whether a companion is to be there.
+    pub(crate) fn set_verdict(&self, id: &str, verdict: Verdict) {
+        self.edit(id, |entry| {
+            let verdict = Some(verdict);
+            let differs = entry.verdict != verdict;
+            entry.verdict = verdict;
+            differs
         });
     }
 

@@ -88,6 +88,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         way_in,
         registry.clone(),
         detached,
+        settings.clone(),
         working.clone(),
         tasks.clone(),
     ));

@@ -17,14 +17,15 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::event::ACTIONS;
-use crate::log::{Decoder, transport};
+use crate::log::Decoder;
+use crate::transport;
 use crate::{
     ContainerFacts, Endpoint, Engine, EngineError, EngineInfo, EngineVersion, Event, Listing,
     LogLine, LogOptions,
 };
 
 /// How long one question may take. Engines under load have been seen to need seconds for a list.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// Logs are read while a person waits for an answer.
 const LOG_DEADLINE: Duration = Duration::from_secs(1);
 /// Most bytes read of an answer that says why a log cannot be had.
@@ -35,7 +36,7 @@ pub const LOOK_BACK: Duration = Duration::from_secs(2);
 /// A connection to a Docker Engine. Nothing is opened before it is used, so it may be made while the Engine is away.
 #[derive(Clone, Debug)]
 pub struct Docker {
-    endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Docker {
@@ -47,7 +48,7 @@ impl Docker {
 
     /// bollard refuses to make a client for a socket that is not there, and the Engine may come and go:
     /// a client for each question costs nothing (bollard keeps no idle connections for Unix sockets either).
-    fn client(&self) -> Result<bollard::Docker, EngineError> {
+    pub(crate) fn client(&self) -> Result<bollard::Docker, EngineError> {
         let seconds = DEADLINE.as_secs();
         let client = match &self.endpoint {
             Endpoint::Unix(path) => bollard::Docker::connect_with_unix(
@@ -62,7 +63,7 @@ impl Docker {
         client.map_err(|error| self.explain(error))
     }
 
-    async fn within<T>(
+    pub(crate) async fn within<T>(
         &self,
         deadline: Duration,
         question: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
@@ -73,7 +74,7 @@ impl Docker {
         }
     }
 
-    fn late(&self, deadline: Duration) -> EngineError {
+    pub(crate) fn late(&self, deadline: Duration) -> EngineError {
         self.unreachable(format!("no answer within {} s", deadline.as_secs()))
     }
 
@@ -123,7 +124,7 @@ impl Docker {
     }
 
     /// Finds the cause in the chain of an error without an answer.
-    fn explain_cause(&self, error: &(dyn std::error::Error + 'static)) -> EngineError {
+    pub(crate) fn explain_cause(&self, error: &(dyn std::error::Error + 'static)) -> EngineError {
         let mut reason = error.to_string();
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -143,7 +144,7 @@ impl Docker {
     }
 
     /// What the Engine says where it does not do as asked: `{"message":"…"}`.
-    async fn refusal(&self, answer: &mut transport::Answer) -> EngineError {
+    pub(crate) async fn refusal(&self, answer: &mut transport::Answer) -> EngineError {
         #[derive(Deserialize)]
         struct Refusal {
             message: String,

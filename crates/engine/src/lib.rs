@@ -4,6 +4,8 @@
 //! [`Event`], every field of which has been looked at. An event is only a hint that a container changed;
 //! whoever hears it inspects the container, so that a lost or doubled event does no harm.
 //!
+//! Images pass through as archives, see [`Images`].
+//!
 //! ```text
 //! bollard (wire) ─► facts ─► ContainerFacts ─► Engine (trait) ─► supervisor
 //! ```
@@ -13,8 +15,10 @@ mod endpoint;
 mod error;
 mod event;
 mod facts;
+mod images;
 mod info;
 mod log;
+mod transport;
 
 use diogenes_proto::{Timestamp, Untrusted};
 use futures_util::future::BoxFuture;
@@ -25,6 +29,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::EngineError;
 pub use event::{Change, Event};
 pub use facts::{ContainerFacts, ContainerState, Listing};
+pub use images::{ArchiveStream, Bytes, Image, Images};
 pub use info::EngineInfo;
 pub use log::{LogLine, LogOptions, LogStream};
 

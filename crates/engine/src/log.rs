@@ -9,7 +9,6 @@
 
 mod assembler;
 mod decoder;
-pub(crate) mod transport;
 
 use std::collections::VecDeque;
 

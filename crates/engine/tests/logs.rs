@@ -1,9 +1,10 @@
 //! Logs over HTTP, from an Engine that answers as it is told.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail with it")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
+mod answering;
+
+use std::io::{Read, Write};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,38 +12,9 @@ use diogenes_engine::{Docker, Engine, EngineError, LogLine, LogOptions, LogStrea
 use diogenes_proto::Timestamp;
 use futures_util::{StreamExt, TryStreamExt};
 
+use answering::{chunk, engine, head};
+
 const TIME: &str = "2026-01-31T08:00:00.123456789Z";
-
-/// An Engine that takes one connection, and what it was asked.
-fn engine(answer: impl FnOnce(TcpStream) + Send + 'static) -> (Docker, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (sender, asked) = channel();
-    thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        sender.send(lines.next().unwrap().unwrap()).unwrap();
-        while !lines.next().unwrap().unwrap().is_empty() {}
-        answer(stream);
-    });
-    (
-        Docker::new(format!("tcp://{address}").parse().unwrap()),
-        asked,
-    )
-}
-
-fn head(status: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n")
-}
-
-fn chunk(bytes: &[u8]) -> Vec<u8> {
-    [
-        format!("{:x}\r\n", bytes.len()).as_bytes(),
-        bytes,
-        b"\r\n".as_slice(),
-    ]
-    .concat()
-}
 
 fn frame(stream: u8, text: &str) -> Vec<u8> {
     let text = format!("{TIME} {text}");

@@ -44,23 +44,37 @@ pub fn listener_image() -> String {
 }
 
 /// An image `FROM scratch` with nothing in it but the static program at `program`, as its entrypoint and under
-/// its own name in `/`. It is tagged by the program's content and kept for the next test; images of the program
-/// as it was before are removed.
+/// its own name in `/`.
 ///
 /// # Panics
 /// Where the program cannot be read or the Engine refuses.
 #[track_caller]
 #[must_use]
 pub fn scratch_image(program: &Path) -> String {
-    let name = program
-        .file_name()
-        .expect("a program has a file name")
-        .to_string_lossy()
-        .into_owned();
-    let content =
-        fs::read(program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let name = file_name(program);
+    scratch_image_of(&name, &[program], &format!("ENTRYPOINT [\"/{name}\"]\n"))
+}
+
+/// An image `FROM scratch` with nothing in it but static programs, under their own names in `/`, and with these further
+/// lines of a Dockerfile. It is tagged by its content and kept for the next test; images of the same `name` as it was
+/// before are removed.
+///
+/// # Panics
+/// Where a program cannot be read or the Engine refuses.
+#[track_caller]
+#[must_use]
+pub fn scratch_image_of(name: &str, programs: &[&Path], instructions: &str) -> String {
     let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
+    let mut dockerfile = "FROM scratch\n".to_owned();
+    for program in programs {
+        let content =
+            fs::read(program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        content.hash(&mut hasher);
+        let name = file_name(program);
+        dockerfile += &format!("COPY {name} /{name}\n");
+    }
+    dockerfile += instructions;
+    dockerfile.hash(&mut hasher);
     let repository = format!("diogenes-test/{name}");
     let image = format!("{repository}:{:016x}", hasher.finish());
     if attempt(&["image", "inspect", &image]).status.success() {
@@ -78,9 +92,10 @@ pub fn scratch_image(program: &Path) -> String {
         attempt(&["rmi", old]);
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    // Copied, not written: the program stays executable.
-    fs::copy(program, folder.path().join(&name)).expect("a copy of the program");
-    let dockerfile = format!("FROM scratch\nCOPY {name} /{name}\nENTRYPOINT [\"/{name}\"]\n");
+    for program in programs {
+        // Copied, not written: the program stays executable.
+        fs::copy(program, folder.path().join(file_name(program))).expect("a copy of a program");
+    }
     fs::write(folder.path().join("Dockerfile"), dockerfile).expect("a Dockerfile");
     docker(&[
         "build",
@@ -90,6 +105,11 @@ pub fn scratch_image(program: &Path) -> String {
         &folder.path().to_string_lossy(),
     ]);
     image
+}
+
+fn file_name(program: &Path) -> String {
+    let name = program.file_name().expect("a program has a file name");
+    name.to_string_lossy().into_owned()
 }
 
 #[track_caller]

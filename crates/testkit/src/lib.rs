@@ -23,6 +23,8 @@ pub use container::{Container, ContainerSpec};
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};
-pub use image::{LISTENER, base_image, demo_image, listener_image, scratch_image};
+pub use image::{
+    LISTENER, base_image, demo_image, listener_image, scratch_image, scratch_image_of,
+};
 pub use supervisor::{Supervisor, SupervisorSpec};
 pub use wait::wait_until;

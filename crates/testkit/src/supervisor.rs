@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct SupervisorSpec {
     args: Vec<String>,
     env: Vec<(String, String)>,
+    wrapper: Vec<String>,
     folder: Option<TempDir>,
 }
 
@@ -37,6 +38,13 @@ impl SupervisorSpec {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A command that confines itself and then executes it: `setpriv` and its options.
+    #[must_use]
+    pub fn wrapper<S: Into<String>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.wrapper = words.into_iter().map(Into::into).collect();
         self
     }
 
@@ -65,7 +73,11 @@ impl SupervisorSpec {
             .append(true)
             .open(&log)
             .expect("a log file");
-        let child = Command::new(dist("diogenes"))
+        let program = dist("diogenes").into_os_string();
+        let mut line = self.wrapper.into_iter().map(Into::into).chain([program]);
+        let mut command = Command::new(line.next().expect("at least the program"));
+        let child = command
+            .args(line)
             .arg("serve")
             // As variables, so that a test may give flags of its own.
             .env("DIOGENES_RUN_DIR", &run_dir)

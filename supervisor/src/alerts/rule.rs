@@ -66,7 +66,7 @@ impl Standing {
                 (Health::Unhealthy, _) => Some(Self::Unhealthy),
                 (
                     Health::Unknown,
-                    Presence::Absent(Absence::Label | Absence::Detached | Absence::Leaving),
+                    Presence::Absent(Absence::Unwanted(_) | Absence::Detached | Absence::Leaving),
                 ) => None,
                 (Health::Unknown, _) => Some(Self::Unknown),
             },

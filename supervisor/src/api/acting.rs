@@ -23,7 +23,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/api/v1/containers/{name}/attach", "attach", attach)
             .is(ACTING, "Brings a companion into a container")
-            .described("Waits until it is there; also where one was sent away by hand, or its label says no.")
+            .described("Waits until it is there; also where one was sent away by hand, or label or configuration say no.")
             .acting()
             .answers::<ContainerView>(StatusCode::OK, "The container with its companion.")
             .fails(NAMING)

@@ -13,6 +13,7 @@ use diogenes_proto::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::attendants::policy::Verdict;
 use crate::registry::Entry;
 
 /// One container.
@@ -39,6 +40,9 @@ pub(crate) struct ContainerView {
     pub(crate) reason: String,
     /// The same in a word or two.
     pub(crate) companion: String,
+    /// Whether it is to have a companion; null where that is not decided yet.
+    #[serde(default)]
+    pub(crate) policy: Option<PolicyView>,
     /// Why it has that health, in the companion's words; null where none speaks.
     pub(crate) health_reason: Option<Untrusted>,
     /// Role → service in words.
@@ -69,6 +73,20 @@ pub(crate) struct ContainerView {
     pub(crate) docker_health: Option<Health>,
     /// Ports published on the host, at most 64.
     pub(crate) published: Vec<PublishedPort>,
+}
+
+/// Whether a container is to have a companion, and who decided that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Policy")]
+pub(crate) struct PolicyView {
+    /// Whether it is.
+    pub(crate) wanted: bool,
+    /// Who decided: `hand`, `label`, `exclude`, `include` or `default`, of which each goes over those behind it.
+    pub(crate) rule: String,
+    /// The pattern of `attach.exclude` or `attach.include` that decided; null where none did.
+    pub(crate) pattern: Option<String>,
+    /// The same in words.
+    pub(crate) reason: String,
 }
 
 /// One service.
@@ -234,6 +252,7 @@ impl ContainerView {
             state: entry.presence.state().to_owned(),
             reason: entry.presence.reason(facts, entry.presence_since),
             companion: entry.presence.short(facts),
+            policy: entry.verdict.as_ref().map(PolicyView::from),
             health_reason: spoken.map(|report| report.reason.clone()),
             roles: report
                 .map(|report| report.roles.clone())
@@ -260,6 +279,17 @@ impl ContainerView {
         self.started_at
             .filter(|_| runs)
             .map(|start| now.since(start))
+    }
+}
+
+impl From<&Verdict> for PolicyView {
+    fn from(verdict: &Verdict) -> Self {
+        Self {
+            wanted: verdict.wants(),
+            rule: verdict.rule().to_owned(),
+            pattern: verdict.pattern().map(|pattern| pattern.as_str().to_owned()),
+            reason: verdict.reason(),
+        }
     }
 }
 

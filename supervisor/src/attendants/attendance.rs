@@ -15,6 +15,8 @@
 
 use std::time::Duration;
 
+use crate::attendants::policy::Hand;
+
 /// The first wait after a failure; it doubles with each further one.
 pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait.
@@ -54,7 +56,12 @@ pub(crate) enum Event {
     Runs {
         /// Its init, as the host counts.
         init_pid: u32,
-        /// Whether label and configuration allow a companion.
+        /// Whether label and configuration want a companion.
+        allowed: bool,
+    },
+    /// The configuration was read again.
+    Judged {
+        /// Whether label and configuration want a companion.
         allowed: bool,
     },
     /// The container has no processes.
@@ -101,11 +108,10 @@ pub(crate) struct Attendance {
     init: Option<u32>,
     /// The init the last attempt was made with.
     entered: Option<u32>,
+    /// What label and configuration want.
     allowed: bool,
-    /// A person asked for a companion: this outweighs the label.
-    wanted: bool,
-    /// A person sent it away: this outweighs everything, until a person asks again.
-    detached: bool,
+    /// What a person wants: this outweighs them.
+    hand: Option<Hand>,
     failures: u32,
     losses: u32,
     timer: Option<Duration>,
@@ -115,7 +121,7 @@ impl Attendance {
     /// The attendance of a container that was not met yet.
     pub(crate) fn new(detached: bool) -> Self {
         Self {
-            detached,
+            hand: detached.then_some(Hand::Detach),
             ..Self::default()
         }
     }
@@ -131,6 +137,10 @@ impl Attendance {
                 } else {
                     self.meet(init_pid)
                 }
+            }
+            Event::Judged { allowed } => {
+                self.allowed = allowed;
+                self.reconsider()
             }
             Event::Stopped => {
                 self.init = None;
@@ -182,8 +192,7 @@ impl Attendance {
                 Phase::Away | Phase::Attaching | Phase::Leaving => Action::None,
             },
             Event::AttachWanted => {
-                self.detached = false;
-                self.wanted = true;
+                self.hand = Some(Hand::Attach);
                 self.failures = 0;
                 self.losses = 0;
                 if matches!(self.phase, Phase::Away | Phase::Waiting(_)) {
@@ -193,8 +202,7 @@ impl Attendance {
                 }
             }
             Event::DetachWanted => {
-                self.detached = true;
-                self.wanted = false;
+                self.hand = Some(Hand::Detach);
                 self.reconsider()
             }
         }
@@ -215,9 +223,9 @@ impl Attendance {
         self.losses
     }
 
-    /// Whether a person sent the companion away.
-    pub(crate) fn is_detached(&self) -> bool {
-        self.detached
+    /// What a person said last; None where nobody said anything.
+    pub(crate) fn hand(&self) -> Option<Hand> {
+        self.hand
     }
 
     /// Whether the container has processes to be with.
@@ -226,7 +234,8 @@ impl Attendance {
     }
 
     fn is_due(&self) -> bool {
-        self.init.is_some() && !self.detached && (self.allowed || self.wanted)
+        let wanted = self.hand.map_or(self.allowed, |hand| hand == Hand::Attach);
+        self.init.is_some() && wanted
     }
 
     /// A new life of the container: old troubles do not count.

@@ -167,6 +167,7 @@ fn who_comes_in_too_late_is_sent_away() {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Runs(u32, bool),
+    Judged(bool),
     Stopped,
     AttachWanted,
     DetachWanted,
@@ -178,6 +179,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => (1..4u32, any::<bool>()).prop_map(|(init_pid, allowed)| Step::Runs(init_pid, allowed)),
+        1 => any::<bool>().prop_map(Step::Judged),
         1 => Just(Step::Stopped),
         1 => Just(Step::AttachWanted),
         1 => Just(Step::DetachWanted),
@@ -205,6 +207,7 @@ proptest! {
         for step in steps {
             let event = match step {
                 Step::Runs(init_pid, allow) => { init = Some(init_pid); allowed = allow; Event::Runs { init_pid, allowed } }
+                Step::Judged(allow) => { allowed = allow; Event::Judged { allowed } }
                 Step::Stopped => { init = None; Event::Stopped }
                 Step::AttachWanted => { (wanted, detached) = (true, false); Event::AttachWanted }
                 Step::DetachWanted => { (wanted, detached) = (false, true); Event::DetachWanted }

@@ -9,15 +9,17 @@ use std::time::Duration;
 use diogenes_proto::{Finding, Severity, Timestamp, Untrusted};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::attendants::attacher::Target;
 use crate::attendants::attendance::{Action, Attendance, Event, Phase, Wait};
+use crate::attendants::policy::{self, ATTACH_LABEL, Hand, Verdict};
 use crate::attendants::way_in::{Companion, Process, WayIn};
-use crate::registry::Registry;
+use crate::config::Settings;
 use crate::registry::presence::{Absence, Presence, wall_clock_in};
+use crate::registry::{Entry, Registry};
 use crate::session::{Observation, Session, SessionEnd, SessionHandle};
 
 /// How long a companion that was told to go may take.
@@ -29,6 +31,10 @@ const INIT_GRACE: Duration = Duration::from_millis(500);
 const ENTER_DEADLINE: Duration = Duration::from_secs(10);
 /// Finding: a companion was ended again and again.
 const COMPANION_KILLED: &str = "companion-killed";
+/// Finding: the container's label has a value that means nothing.
+const STRANGE_LABEL: &str = "attach-label";
+/// How much of such a value is shown, in characters.
+const SHOWN_LABEL: usize = 64;
 
 /// What an attendant is told.
 #[derive(Debug)]
@@ -37,8 +43,6 @@ pub(crate) enum Command {
     Runs {
         /// Its init.
         init_pid: Option<u32>,
-        /// Whether label and configuration allow a companion.
-        allowed: bool,
     },
     /// A person wants a companion there; answered once this has been decided on.
     Attach(oneshot::Sender<()>),
@@ -74,6 +78,8 @@ pub(crate) struct Attendant {
     pub(crate) way_in: Arc<dyn WayIn>,
     /// Where to write what is known.
     pub(crate) registry: Arc<Registry>,
+    /// Which containers are to have companions.
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
     /// Bounds the attempts of all attendants at one time.
     pub(crate) gate: Arc<Semaphore>,
     /// The rule.
@@ -111,8 +117,8 @@ impl Attendant {
                         stopping = true;
                         Event::DetachWanted
                     }
-                    Some(Command::Runs { init_pid: Some(init_pid), allowed }) => Event::Runs { init_pid, allowed },
-                    Some(Command::Runs { init_pid: None, .. }) => Event::Stopped,
+                    Some(Command::Runs { init_pid: Some(init_pid) }) => Event::Runs { init_pid, allowed: self.allows() },
+                    Some(Command::Runs { init_pid: None }) => Event::Stopped,
                     Some(Command::Attach(sender)) => {
                         reply = Some(sender);
                         Event::AttachWanted
@@ -122,6 +128,7 @@ impl Attendant {
                         Event::DetachWanted
                     }
                 },
+                Ok(()) = self.settings.changed(), if !stopping => Event::Judged { allowed: self.allows() },
                 () = sleep_until(timer.unwrap_or(start)), if timer.is_some() => Event::TimeIsUp,
             };
 
@@ -248,9 +255,24 @@ impl Attendant {
         .boxed()
     }
 
+    /// What is decided of the container, where `hand` is what a person said; None where it is gone.
+    fn verdict(&self, hand: Option<Hand>) -> Option<Verdict> {
+        let entry = self.registry.get(&self.id)?;
+        let settings = self.settings.borrow();
+        Some(policy::judge(&entry.facts, &settings.attach, hand))
+    }
+
+    /// Whether label and configuration want a companion.
+    fn allows(&self) -> bool {
+        self.verdict(None).is_some_and(|verdict| verdict.wants())
+    }
+
     /// Writes where things stand into the registry.
     fn publish(&self, before: &Phase, build: Option<String>, now: Duration) {
         let attendance = &self.attendance;
+        let Some(verdict) = self.verdict(attendance.hand()) else {
+            return;
+        };
         let losses = attendance.losses();
         let retry_at = || wall_clock_in(attendance.timer().unwrap_or(now).saturating_sub(now));
         let presence = match attendance.phase() {
@@ -275,45 +297,65 @@ impl Attendant {
             Phase::Away if !attendance.has_processes() => {
                 Some(Presence::Absent(Absence::NothingToBeWith))
             }
-            Phase::Away if attendance.is_detached() => Some(Presence::Absent(Absence::Detached)),
-            Phase::Away => Some(Presence::Absent(Absence::Label)),
+            Phase::Away if attendance.hand() == Some(Hand::Detach) => {
+                Some(Presence::Absent(Absence::Detached))
+            }
+            Phase::Away => Some(Presence::Absent(Absence::Unwanted(verdict.clone()))),
         };
+        self.registry.set_verdict(&self.id, verdict);
         if let Some(presence) = presence {
             self.registry.set_presence(&self.id, presence);
         }
         self.publish_findings(losses);
     }
 
-    /// A companion lost once is an accident; from the second time on somebody should know.
+    /// Writes what is wrong with the attendance into the registry.
     fn publish_findings(&self, losses: u32) {
         let Some(entry) = self.registry.get(&self.id) else {
             return;
         };
-        let known = entry
-            .findings
-            .iter()
-            .find(|finding| finding.code == COMPANION_KILLED);
-        let findings = if losses < 2 {
-            Vec::new()
-        } else {
-            let reason = entry.presence.reason(&entry.facts, entry.presence_since);
-            let summary = match &entry.presence {
-                Presence::Absent(Absence::Killed { .. }) => reason,
-                _ => format!(
-                    "the companion ended {losses} times while the container lived; it is there again"
-                ),
-            };
-            vec![Finding {
-                code: COMPANION_KILLED.into(),
+        let told = [
+            killed(&entry, losses).map(|summary| (COMPANION_KILLED, summary)),
+            strange_label(&entry).map(|summary| (STRANGE_LABEL, summary)),
+        ];
+        let finding = |(code, summary): (&str, String)| {
+            let known = entry.findings.iter().find(|finding| finding.code == code);
+            Finding {
+                code: code.into(),
                 severity: Severity::Warning,
                 summary: Untrusted::from(summary),
                 service: None,
                 evidence: Vec::new(),
                 since: known.map_or_else(Timestamp::now, |finding| finding.since),
-            }]
+            }
         };
+        let findings = told.into_iter().flatten().map(finding).collect();
         self.registry.set_findings(&self.id, findings);
     }
+}
+
+/// A companion lost once is an accident; from the second time on somebody should know.
+fn killed(entry: &Entry, losses: u32) -> Option<String> {
+    if losses < 2 {
+        return None;
+    }
+    Some(match &entry.presence {
+        presence @ Presence::Absent(Absence::Killed { .. }) => {
+            presence.reason(&entry.facts, entry.presence_since)
+        }
+        _ => format!(
+            "the companion ended {losses} times while the container lived; it is there again"
+        ),
+    })
+}
+
+/// A label that was meant to say something, and does not.
+fn strange_label(entry: &Entry) -> Option<String> {
+    let value = policy::label(&entry.facts).err()?;
+    let value: String = value.chars().take(SHOWN_LABEL).collect();
+    Some(format!(
+        "the container's label {ATTACH_LABEL} is {value:?}, and counts as not set; make the container anew with true or false"
+    ))
 }
 
 /// The outcome of the work under way, which is then no longer under way; never, where there is none.

@@ -12,6 +12,7 @@ struct World {
     way_in: Arc<FakeWayIn>,
     registry: Arc<Registry>,
     attendants: Attendants,
+    settings: watch::Sender<Arc<Settings>>,
     stop: CancellationToken,
     tasks: TaskTracker,
     _state: tempfile::TempDir,
@@ -29,10 +30,12 @@ impl World {
             tempfile::tempdir().unwrap(),
         );
         let detached = Detached::load(state.path());
+        let settings = watch::Sender::new(Arc::new(Settings::with(&[])));
         let attendants = Attendants::new(
             way_in.clone(),
             registry.clone(),
             detached,
+            settings.subscribe(),
             stop.clone(),
             tasks.clone(),
         );
@@ -40,6 +43,7 @@ impl World {
             way_in,
             registry,
             attendants,
+            settings,
             stop,
             tasks,
             _state: state,
@@ -49,6 +53,11 @@ impl World {
     async fn tell(&self, facts: &diogenes_engine::ContainerFacts) {
         self.registry.set_facts(facts.clone());
         self.attendants.container_changed(facts).await;
+    }
+
+    /// What SIGHUP does.
+    fn configure(&self, given: &[(&str, &str)]) {
+        self.settings.send_replace(Arc::new(Settings::with(given)));
     }
 
     fn entry(&self) -> Arc<Entry> {
@@ -208,15 +217,120 @@ async fn an_attempt_that_fails_says_why_and_is_repeated() {
 async fn a_label_keeps_companions_out() {
     let world = World::new();
     let mut facts = running("c1", "shop", 7);
-    facts
-        .labels
-        .insert("io.diogenes.attach".into(), "false".into());
+    facts.labels.insert(ATTACH_LABEL.into(), "false".into());
     world.tell(&facts).await;
     until("the label is given as the reason", || {
-        world.entry().presence == Presence::Absent(Absence::Label)
+        world.entry().presence == Presence::Absent(Absence::Unwanted(Verdict::Label(false)))
     })
     .await;
     assert_eq!(world.way_in.attempts(), 0);
+    assert!(world.view().findings.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_that_means_nothing_is_told() {
+    let world = World::new();
+    let mut facts = running("c1", "shop", 7);
+    facts
+        .labels
+        .insert(ATTACH_LABEL.into(), "no\u{1b}[2J".repeat(100));
+    world.tell(&facts).await;
+    world.until_present(1).await;
+    let finding = world.view().findings.remove(0);
+    assert_eq!(
+        (finding.code.as_str(), finding.severity),
+        (STRANGE_LABEL, Severity::Warning)
+    );
+    let summary = finding.summary.as_raw();
+    assert!(
+        summary.contains("counts as not set") && !summary.contains('\u{1b}'),
+        "{summary}"
+    );
+    assert!(summary.len() < 1000, "bounded: {summary}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_policy_moves_only_those_whom_it_concerns() {
+    let world = World::new();
+    let wanted = |id: &str| {
+        let entry = world.registry.get(id).unwrap();
+        (entry.session.is_some(), ContainerView::new(&entry).reason)
+    };
+    for (id, name, init_pid) in [("c1", "shop", 7), ("c2", "job-tmp", 8), ("c3", "db", 9)] {
+        world.tell(&running(id, name, init_pid)).await;
+    }
+    let all_present = || ["c1", "c2", "c3"].iter().all(|id| wanted(id).0);
+    until("all are attended", all_present).await;
+    let since = world.entry().presence_since;
+
+    world.configure(&[("attach.exclude", "*-tmp image:none"), ("log", "debug")]);
+    until("one is left", || {
+        wanted("c2") == (false, "excluded by attach.exclude \"*-tmp\"".into())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(wanted("c1").0 && wanted("c3").0);
+    assert_eq!(world.way_in.attempts(), 3, "nobody came in anew");
+    assert_eq!(world.entry().presence_since, since);
+
+    // A person outweighs it, for one container.
+    world.attendants.attach("c2").await;
+    until("it is back", || wanted("c2").0).await;
+    world.attendants.detach("c2").await;
+    until("it is away", || !wanted("c2").0).await;
+
+    world.configure(&[
+        ("attach.default", "false"),
+        ("attach.include", "shop job-*"),
+    ]);
+    until("the third is left", || !wanted("c3").0).await;
+    assert_eq!(
+        wanted("c3").1,
+        "nothing names this container, and attach.default is false"
+    );
+    assert!(
+        wanted("c2").1.starts_with("detached by hand"),
+        "{}",
+        wanted("c2").1
+    );
+    world.configure(&[]);
+    until("the third is attended again", || wanted("c3").0).await;
+    assert_eq!(world.way_in.attempts(), 5);
+    assert_eq!(world.entry().presence_since, since);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_name_is_judged_anew() {
+    let world = World::new();
+    world.configure(&[("attach.exclude", "*-tmp")]);
+    let mut facts = running("c1", "job-tmp", 7);
+    world.tell(&facts).await;
+    until("it is left alone", || world.view().companion == "exclude").await;
+    facts.name = "job".into();
+    world.tell(&facts).await;
+    world.until_present(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_ended_meanwhile_is_not_entered_for_a_new_policy() {
+    let world = World::new();
+    world.configure(&[("attach.default", "false")]);
+    let facts = running("c1", "shop", 7);
+    world.tell(&facts).await;
+    until("it is left alone", || world.view().companion == "default").await;
+    world.tell(&exited(&facts, 0)).await;
+    until("its end is known", || {
+        world.entry().presence == Presence::Absent(Absence::NothingToBeWith)
+    })
+    .await;
+    world.configure(&[]);
+    until("what would hold is known", || {
+        world.entry().verdict == Some(Verdict::Default(true))
+    })
+    .await;
+    assert_eq!(world.way_in.attempts(), 0);
+    world.tell(&running("c1", "shop", 8)).await;
+    world.until_present(1).await;
 }
 
 #[tokio::test(start_paused = true)]

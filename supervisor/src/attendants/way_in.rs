@@ -1,6 +1,5 @@
 //! A way to bring a companion into a container, as the attendant sees it. Tests bring in companions of their own.
 
-use diogenes_engine::ContainerFacts;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::net::UnixStream;
@@ -67,12 +66,4 @@ impl WayIn for NoWayIn {
     fn enter(&self, _: Target) -> BoxFuture<'_, Result<Companion, AttachError>> {
         std::future::ready(Err(AttachError::NotPermitted(self.0.clone()))).boxed()
     }
-}
-
-/// Whether label and configuration allow a companion.
-pub(crate) fn is_allowed(facts: &ContainerFacts) -> bool {
-    facts
-        .labels
-        .get(crate::registry::presence::ATTACH_LABEL)
-        .is_none_or(|value| value != "false")
 }

@@ -7,14 +7,15 @@ use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::escape;
 use serde::Serialize;
 
+use crate::bake;
 use crate::api::view::{ContainerView, StatusView};
 use crate::cli::client::Client;
 use crate::cli::history::HistoryArgs;
 use crate::cli::sheet::sheet;
 use crate::cli::table::table;
 use crate::cli::terminal::Terminal;
-use crate::cli::{AskArgs, Command, JsonArgs, ListingArgs, NameArgs, StatusArgs};
-use crate::cli::{completion, events, history, logs, manual};
+use crate::cli::{AskArgs, Command, ListingArgs, LsArgs, NameArgs, StatusArgs};
+use crate::cli::{attended, completion, events, history, logs, manual};
 use crate::config::{Sources, listing, sample};
 use crate::doctor;
 use crate::exit::Failure;
@@ -46,9 +47,18 @@ pub(crate) async fn run(command: Command, sources: &Sources) -> anyhow::Result<(
         Command::Logs(args) => logs::logs(&client()?, args).await,
         Command::History(args) => print(&history(&client()?, &args).await?),
         Command::Events(args) => events::events(&client()?, args).await,
+        Command::Ls(args) if args.all => {
+            let status = client()?.status().await?;
+            print(&if args.json {
+                json(&attended::list(&status))?
+            } else {
+                attended::text(&attended::list(&status))
+            })
+        }
         Command::Ls(args) => print(&list(&client()?.status().await?, args)?),
         Command::Attach(args) => print(&told(&client()?.act(&args.name, "attach").await?, &args)?),
         Command::Detach(args) => print(&told(&client()?.act(&args.name, "detach").await?, &args)?),
+        Command::Bake(args) => print(&bake::run(&args, sources).await?),
         Command::Completion(args) => print(&completion::script(args.shell)),
         Command::Man(args) => match &args.out {
             None => print(&manual::page()?),
@@ -151,7 +161,7 @@ fn config(sources: &Sources, args: &ListingArgs) -> anyhow::Result<()> {
 }
 
 /// What `ls` prints: the companions' names, aligned, with their containers' health.
-fn list(status: &StatusView, args: JsonArgs) -> anyhow::Result<String> {
+fn list(status: &StatusView, args: LsArgs) -> anyhow::Result<String> {
     if args.json {
         let name = |container: &ContainerView| serde_json::json!({"ci_name": container.ci_name, "name": container.name, "health": container.health});
         return json(&status.containers.iter().map(name).collect::<Vec<_>>());

@@ -45,10 +45,15 @@ fn reference_of_commands() -> String {
             .unwrap_or_default();
         let _ = write!(text, "\n### `{usage}`\n\n{}\n", sentence(&about));
         let is_key = |arg: &Arg| keys().any(|key| Some(key.flag().as_str()) == arg.get_long());
-        let takes_keys = command
-            .get_arguments()
-            .any(|arg| !arg.is_global_set() && is_key(arg));
-        let own = table_of_args(&command, |arg| !arg.is_global_set() && !is_key(arg));
+        // Some commands take one or two of them, and say so themselves.
+        let takes_keys = keys().filter(|key| !key.everywhere).all(|key| {
+            let mut args = command.get_arguments();
+            args.any(|arg| Some(key.flag().as_str()) == arg.get_long())
+        });
+        let own = table_of_args(&command, |arg| {
+            let is_told_elsewhere = takes_keys && is_key(arg);
+            !arg.is_global_set() && !is_told_elsewhere
+        });
         if !own.is_empty() {
             let _ = write!(text, "\n{own}");
         }
@@ -118,7 +123,7 @@ fn reference_of_keys() -> String {
             Takes::Restart => "A change needs a restart.",
         };
         let list = match key.shape {
-            Shape::Text => "",
+            Shape::Text | Shape::Switch => "",
             Shape::List => " A list; in a flag or a variable its words are separated by blanks.",
         };
         text += &row(&[

@@ -86,12 +86,14 @@ impl Document<'_> {
     fn value(&mut self, key: &'static Key, value: &DeValue<'_>, at: usize) {
         let words = match (key.shape, value) {
             (Shape::Text, DeValue::String(text)) => Some(vec![text.to_string()]),
+            (Shape::Switch, DeValue::Boolean(on)) => Some(vec![on.to_string()]),
             (Shape::List, DeValue::Array(items)) => items.iter().map(text).collect(),
             _ => None,
         };
         let Some(words) = words else {
             let expected = match key.shape {
                 Shape::Text => "a text in quotes",
+                Shape::Switch => "true or false",
                 Shape::List => "a list of texts, [\"…\", \"…\"]",
             };
             let found = value.type_str();

@@ -104,7 +104,7 @@ impl Key {
     /// A text from a flag, a variable or the table as the words of a value.
     pub(crate) fn words(&self, text: &str) -> Vec<String> {
         match self.shape {
-            Shape::Text => vec![text.to_owned()],
+            Shape::Text | Shape::Switch => vec![text.to_owned()],
             Shape::List => text.split_whitespace().map(str::to_owned).collect(),
         }
     }

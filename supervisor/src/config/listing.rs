@@ -10,7 +10,7 @@ use super::{Key, Settings, keys};
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
     key: String,
-    /// A text, a list of texts, or null where there is none.
+    /// A text, a list of texts, true or false, or null where there is none.
     value: serde_json::Value,
     source: Source,
     #[serde(skip)]
@@ -24,6 +24,7 @@ pub(crate) fn list(settings: &Settings) -> Vec<Listed> {
         let mut shown = words.iter().map(|word| (key.shown)(word));
         let value = match key.shape {
             Shape::Text => shown.next().into(),
+            Shape::Switch => shown.next().map(|word| word == "true").into(),
             Shape::List => shown.collect(),
         };
         Listed {

@@ -39,6 +39,7 @@ fn value(key: &Key) -> String {
     let words = key.words(key.default.unwrap_or(key.example));
     match key.shape {
         Shape::Text => format!("{:?}", words.concat()),
+        Shape::Switch => words.concat(),
         Shape::List => format!("{words:?}"),
     }
 }

@@ -232,6 +232,27 @@ fn beyond_the_loopback_it_takes_a_token() {
 }
 
 #[test]
+fn a_switch_is_true_or_false_and_patterns_are_looked_at() {
+    let place =
+        Place::new("[attach]\ndefault = false\ninclude = [\"shop-*\", \"image:redis:*\"]\n");
+    let attach = place.sources(&[], &[]).read().unwrap().attach;
+    assert_eq!((attach.default, attach.include.len()), (false, 2));
+    let variable = [("DIOGENES_ATTACH_DEFAULT", "true")];
+    let attach = place.sources(&[], &variable).read().unwrap().attach;
+    assert!(attach.default);
+    let mistakes = Place::new("[attach]\ndefault = \"no\"\nexclude = [\"a b\"]\n").mistakes();
+    let (first, second) = mistakes.split_once('\n').unwrap();
+    assert_eq!(
+        first,
+        "FILE:2:11: attach.default: expected true or false, found string"
+    );
+    assert!(
+        second.starts_with("FILE:3:11: attach.exclude: expected a pattern of containers' names"),
+        "{second}"
+    );
+}
+
+#[test]
 fn a_group_is_found_by_its_name_or_number() {
     let settings = Settings::with(&[("socket_group", "root")]);
     assert_eq!(settings.general.socket_group, Some(Group { gid: 0 }));
@@ -448,6 +469,9 @@ mod reloading {
                 "log",
                 "token_file",
                 "hosts",
+                "attach.include",
+                "attach.exclude",
+                "attach.default",
                 "alerts.webhook",
                 "alerts.webhook_secret_file",
                 "alerts.on_change"

@@ -18,6 +18,8 @@ pub(crate) enum Shape {
     Text,
     /// `key = ["text", …]`
     List,
+    /// `key = true`
+    Switch,
 }
 
 /// One word of a value.
@@ -70,6 +72,20 @@ impl<T: Word> Value for Option<T> {
 
     fn shown(word: &str) -> String {
         T::shown(word)
+    }
+}
+
+impl Value for bool {
+    const SHAPE: Shape = Shape::Switch;
+
+    fn read(words: &[String]) -> Result<Self, String> {
+        let word = words.first().map_or("", String::as_str);
+        word.parse()
+            .map_err(|_| format!("expected true or false, found {word:?}"))
+    }
+
+    fn shown(word: &str) -> String {
+        word.to_owned()
     }
 }
 

@@ -75,7 +75,7 @@ impl Agent {
 }
 
 /// What the program prints when asked for its version. It is ended with the question.
-async fn ask_version(program: &Program) -> io::Result<String> {
+pub(crate) async fn ask_version(program: &Program) -> io::Result<String> {
     let path = format!("/proc/self/fd/{}", program.as_fd().as_raw_fd());
     let mut child = tokio::process::Command::new(path)
         .arg("--version")

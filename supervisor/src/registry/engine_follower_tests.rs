@@ -22,6 +22,7 @@ impl World {
             way_in.clone(),
             registry.clone(),
             detached,
+            crate::fakes::defaults(),
             stop.clone(),
             tasks,
         ));

@@ -5,8 +5,7 @@ use std::time::Duration;
 use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::Timestamp;
 
-/// The label by which a container's owner refuses (`false`) or wants (`true`) a companion.
-pub(crate) const ATTACH_LABEL: &str = "io.diogenes.attach";
+use crate::attendants::policy::Verdict;
 
 /// Whether somebody is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +28,8 @@ pub(crate) enum Absence {
     NotYet,
     /// It is being brought in.
     Attaching,
-    /// The container's label says no.
-    Label,
+    /// Label or configuration want none there.
+    Unwanted(Verdict),
     /// A person sent it away.
     Detached,
     /// It is on its way out.
@@ -86,9 +85,7 @@ impl Presence {
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "its companion's turn has not come yet".into(),
                 Absence::Attaching => "its companion is being attached".into(),
-                Absence::Label => {
-                    format!("the container's label {ATTACH_LABEL}=false asks for no companion")
-                }
+                Absence::Unwanted(verdict) => verdict.reason(),
                 Absence::Detached => format!(
                     "detached by hand; to attach again: diogenes attach {}",
                     facts.name
@@ -126,7 +123,7 @@ impl Presence {
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "waiting".into(),
                 Absence::Attaching => "attaching".into(),
-                Absence::Label => "label".into(),
+                Absence::Unwanted(verdict) => verdict.rule().into(),
                 Absence::Detached => "detached".into(),
                 Absence::Leaving => "leaving".into(),
                 Absence::Ended => "ended".into(),

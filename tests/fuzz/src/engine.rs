@@ -1,13 +1,15 @@
-//! What an Engine says of its containers, over a real socket: the input is the body of every answer, once as a
+//! What an Engine says of its containers and images, over a real socket: the input is the body of every answer, once as a
 //! description, a list, events and a log, and once as the words of a refusal.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use diogenes_engine::{ContainerFacts, Docker, Endpoint, Engine, EngineError, Listing};
+use diogenes_engine::{
+    Bytes, ContainerFacts, Docker, Endpoint, Engine, EngineError, Images, Listing,
+};
 use diogenes_proto::line::{decode, encode};
 use diogenes_proto::{Request, Timestamp};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -35,6 +37,17 @@ pub fn check(body: &[u8]) {
             assert!(events.count().await <= body.len());
             let log = docker.log_tail("4f5e1c8b7a6d", LOG_LINES).await;
             assert!(log.unwrap_or_default().len() <= LOG_LINES as usize);
+            for image in docker.images().await.unwrap_or_default() {
+                assert!(image.names.iter().all(|name| !name.starts_with("<none>")));
+            }
+            let exported = docker.export_image("4f5e1c8b7a6d");
+            let pieces: Vec<_> = exported
+                .filter_map(async |piece| piece.ok())
+                .collect()
+                .await;
+            assert_eq!(pieces.concat(), body);
+            let archive = stream::iter([Ok(Bytes::from_static(b"archive"))]).boxed();
+            let _ = docker.import_image(archive).await;
         });
         daemon.answering(500, body, async {
             match docker.inspect("4f5e1c8b7a6d").await {
@@ -131,7 +144,7 @@ impl Daemon {
     }
 }
 
-/// Every question is a GET, which ends with an empty line.
+/// The head of a question ends with an empty line; what may follow it is not waited for.
 async fn speak(mut stream: UnixStream, answer: &[u8]) {
     let mut question = Vec::new();
     while !question.ends_with(b"\r\n\r\n") {

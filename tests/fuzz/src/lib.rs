@@ -14,6 +14,7 @@
 
 pub mod answers;
 pub mod engine;
+pub mod image;
 pub mod lines;
 mod parts;
 pub mod probes;
@@ -31,6 +32,7 @@ pub type Check = fn(&[u8]);
 pub const TARGETS: &[(&str, Check)] = &[
     ("answers", answers::check),
     ("engine", engine::check),
+    ("image", image::check),
     ("lines", lines::check),
     ("probes", probes::check),
     ("redaction", redaction::check),

@@ -175,20 +175,32 @@ fn describe_process(main: &Process) -> Recognised {
     }
 }
 
-/// The container's first process, where there is nothing else to tell of.
+/// Programs that start another and reap what is left behind: as a first process, not what the container is for.
+const INITS: &[&str] = &[
+    "diogenes-agent",
+    "tini",
+    "tini-static",
+    "docker-init",
+    "dumb-init",
+    "catatonit",
+];
+
+/// The container's first process, or what an init there has started, where there is nothing else to tell of.
 fn main_process(snapshot: &Snapshot) -> Option<Recognised> {
-    let init = snapshot
-        .processes
-        .iter()
-        .filter(|p| p.state != 'Z')
-        .min_by_key(|p| {
-            (
-                p.container_pid != 1,
-                p.parent_pid != 0,
-                p.started_at,
-                p.container_pid,
-            )
-        })?;
+    let is_init =
+        |p: &Process| Program::of(p).is_some_and(|program| INITS.contains(&program.executable));
+    let processes = || snapshot.processes.iter().filter(|p| p.state != 'Z');
+    let below_init = processes().any(|p| p.container_pid == 1 && is_init(p));
+    let init = processes().min_by_key(|p| {
+        (
+            is_init(p),
+            below_init && p.parent_pid != 1,
+            p.container_pid != 1,
+            p.parent_pid != 0,
+            p.started_at,
+            p.container_pid,
+        )
+    })?;
     let mut service = describe_process(init);
     service.key = key(service.kind, &service);
     Some(service)

@@ -172,6 +172,20 @@ fn a_server_that_does_not_listen_yet_is_known() {
 }
 
 #[test]
+fn what_an_init_has_started_is_what_a_container_is_for() {
+    for init in ["/diogenes-agent", "/usr/bin/tini", "/usr/bin/dumb-init"] {
+        let scene = Scene::new()
+            .process(1, 0, init, &["init", "--", "sleep", "1000"])
+            .process(2, 1, "/usr/bin/sleep", &["sleep", "1000"])
+            .process(3, 1, "/diogenes-agent", &["diogenes-agent", "serve"])
+            .process(9, 0, "/usr/bin/dash", &["sh"]);
+        expect(&scene, &[("process:sleep", "sleep", "-", 2)]);
+    }
+    let alone = Scene::new().process(1, 0, "/usr/bin/tini", &["tini"]);
+    expect(&alone, &[("process:tini", "tini", "-", 1)]);
+}
+
+#[test]
 fn what_only_looks_like_a_service_is_none() {
     // Each is described as the container's main process, as nothing else is there.
     for (executable, comm, command) in [

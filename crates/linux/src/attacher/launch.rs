@@ -200,7 +200,9 @@ fn limit_resources() -> Result<(), Errno> {
     )
 }
 
-/// Leaves the supervisor's session keyring for a new, empty one (keyctl(2)); fine where the kernel has none.
+/// Leaves the supervisor's session keyring for a new, empty one (keyctl(2)). Fine where the kernel has none; and where
+/// a system call filter refuses to tell: the Engine's own does, for a supervisor that is a container itself, and then
+/// holds for the agent as well.
 fn join_new_keyring() -> Result<(), Errno> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
     // SAFETY: a null name asks for an anonymous keyring; nothing is read.
@@ -213,7 +215,7 @@ fn join_new_keyring() -> Result<(), Errno> {
     };
     match result {
         -1 => Some(last_errno())
-            .filter(|&errno| errno != Errno::NOSYS)
+            .filter(|&errno| !matches!(errno, Errno::NOSYS | Errno::PERM))
             .map_or(Ok(()), Err),
         _ => Ok(()),
     }

@@ -54,16 +54,17 @@ impl World {
             TaskTracker::new(),
         );
         let detached = Detached::load(dir.path());
+        let settings = watch::Sender::new(Arc::new(Settings::with(&[])));
         let attendants = Arc::new(Attendants::new(
             way_in.clone(),
             registry.clone(),
             detached,
+            settings.subscribe(),
             stop.clone(),
             tasks.clone(),
         ));
         let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = tcp.local_addr().unwrap();
-        let settings = watch::Sender::new(Arc::new(Settings::with(&[])));
         let door = Door {
             listen,
             settings: settings.subscribe(),

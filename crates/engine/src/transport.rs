@@ -1,21 +1,26 @@
-//! One request to the Engine, and the bytes of its answer as they come.
+//! One request to the Engine, and the bytes of its answer as they come: for what bollard would hold in memory.
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Fuse};
-use hyper::body::{Body, Bytes, Incoming};
+use futures_util::{FutureExt, TryStreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, StreamBody};
+use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::HOST;
-use hyper::{Request, StatusCode};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::Endpoint;
+use crate::{ArchiveStream, Endpoint};
+
+/// What goes with a request.
+type Sent = UnsyncBoxBody<Bytes, io::Error>;
 
 /// An answer whose body is still coming. Dropping it closes the connection.
 pub(crate) struct Answer {
@@ -31,24 +36,66 @@ pub(crate) struct Answer {
 /// # Errors
 /// Where the Engine cannot be reached, or what it says is no HTTP.
 pub(crate) async fn get(endpoint: &Endpoint, target: &str) -> io::Result<Answer> {
+    let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    ask(endpoint, Method::GET, target, nothing).await
+}
+
+/// Sends an archive by a POST request, as it comes, and waits for the head of the answer.
+///
+/// # Errors
+/// As for [`get`]; also where the archive ends with an error.
+pub(crate) async fn post_archive(
+    endpoint: &Endpoint,
+    target: &str,
+    archive: ArchiveStream,
+) -> io::Result<Answer> {
+    let archive = StreamBody::new(archive.map_ok(Frame::data)).boxed_unsync();
+    ask(endpoint, Method::POST, target, archive).await
+}
+
+async fn ask(endpoint: &Endpoint, method: Method, target: &str, sent: Sent) -> io::Result<Answer> {
     match endpoint {
-        Endpoint::Unix(path) => ask(UnixStream::connect(path).await?, "localhost", target).await,
-        Endpoint::Http(address) => ask(TcpStream::connect(address).await?, address, target).await,
+        Endpoint::Unix(path) => {
+            ask_over(
+                UnixStream::connect(path).await?,
+                "localhost",
+                method,
+                target,
+                sent,
+            )
+            .await
+        }
+        Endpoint::Http(address) => {
+            ask_over(
+                TcpStream::connect(address).await?,
+                address,
+                method,
+                target,
+                sent,
+            )
+            .await
+        }
     }
 }
 
-async fn ask(
+async fn ask_over(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     host: &str,
+    method: Method,
     target: &str,
+    sent: Sent,
 ) -> io::Result<Answer> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    let request = Request::get(target)
-        .header(HOST, host)
-        .body(String::new())
-        .map_err(io::Error::other)?;
+    let mut request = Request::builder()
+        .method(&method)
+        .uri(target)
+        .header(HOST, host);
+    if method == Method::POST {
+        request = request.header(CONTENT_TYPE, "application/x-tar");
+    }
+    let request = request.body(sent).map_err(io::Error::other)?;
     // How the connection ends shows in the body.
     let mut connection = connection.map(drop).boxed().fuse();
     let mut response = Box::pin(sender.send_request(request));
