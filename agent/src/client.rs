@@ -1,13 +1,14 @@
-//! Asking an agent that serves a socket, from a shell in the same container.
+//! Asking an agent that serves a socket, from within the same container.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diogenes_proto::line::{self, MAX_LINE_BYTES};
-use diogenes_proto::{Hello, Request, Untrusted};
+use diogenes_proto::{Health, Hello, Request, Untrusted};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Deserialize;
 
 /// No agent answers (EX_UNAVAILABLE of sysexits.h).
@@ -17,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// As much of a [`diogenes_proto::Message`] as is needed here: reading the others would cost the agent 200 KB of code.
 #[derive(Deserialize)]
-struct Reply {
+pub(crate) struct Reply {
     #[serde(rename = "type")]
     kind: String,
     /// Of an answer.
@@ -26,17 +27,20 @@ struct Reply {
     /// Of an error.
     #[serde(default)]
     message: Untrusted,
+    /// Of a health.
+    #[serde(default)]
+    pub(crate) health: Health,
+    /// Of a health: why, in one sentence.
+    #[serde(default)]
+    pub(crate) reason: Untrusted,
 }
 
 /// Asks one question and prints the answer.
 pub(crate) fn ask(socket: &Path, question: &str) -> ExitCode {
-    let stream = match UnixStream::connect(socket) {
+    let stream = match connect(socket) {
         Ok(stream) => stream,
         Err(error) => {
-            eprintln!(
-                "diogenes-agent: no agent answers at {}: {error}",
-                socket.display()
-            );
+            eprintln!("diogenes-agent: {}", nobody(socket, &error));
             eprintln!(
                 "Start one with: diogenes-agent serve --socket {}",
                 socket.display()
@@ -44,8 +48,18 @@ pub(crate) fn ask(socket: &Path, question: &str) -> ExitCode {
             return ExitCode::from(UNAVAILABLE);
         }
     };
-    match converse(&stream, question) {
-        Ok(text) => print(&text),
+    let request = Request::Ask {
+        question: question.to_owned(),
+        facts: None,
+    };
+    match converse(&stream, &request, DEADLINE) {
+        Ok(reply) => print(
+            &reply
+                .text
+                .lines()
+                .map(|line| line + "\n")
+                .collect::<String>(),
+        ),
         Err(why) => {
             eprintln!("diogenes-agent: {why}");
             ExitCode::FAILURE
@@ -61,26 +75,51 @@ pub(crate) fn print(text: &str) -> ExitCode {
     }
 }
 
-fn converse(mut stream: &UnixStream, question: &str) -> Result<String, String> {
+/// Connects at once or not at all: the queue of an agent that hangs may be full.
+pub(crate) fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let stream = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&stream, &SocketAddrUnix::new(socket)?)?;
+    let stream = UnixStream::from(stream);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// That no agent answers at a socket.
+pub(crate) fn nobody(socket: &Path, error: &io::Error) -> String {
+    format!("no agent answers at {}: {error}", socket.display())
+}
+
+/// Puts one request and returns its reply, within `deadline`.
+///
+/// # Errors
+/// A sentence: what the agent says, or what is wrong with it.
+pub(crate) fn converse(
+    mut stream: &UnixStream,
+    request: &Request,
+    deadline: Duration,
+) -> Result<Reply, String> {
     const ID: u64 = 1;
-    let broken = |error: std::io::Error| format!("the agent does not answer: {error}");
+    let broken = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("the agent does not answer within {} s", deadline.as_secs())
+        }
+        _ => format!("the agent does not answer: {error}"),
+    };
     let strange = |error: &dyn std::fmt::Display| {
         format!("the agent answers in a way this version does not understand: {error}")
     };
-    stream.set_read_timeout(Some(DEADLINE)).map_err(broken)?;
-    stream.set_write_timeout(Some(DEADLINE)).map_err(broken)?;
     let hello =
         serde_json::to_string(&Hello::new(crate::build())).map_err(|error| strange(&error))?;
-    let request = Request::Ask {
-        question: question.to_owned(),
-        facts: None,
-    };
-    let request = line::encode(Some(ID), &request).map_err(|error| error.to_string())?;
+    let request = line::encode(Some(ID), request).map_err(|error| error.to_string())?;
     stream
         .write_all(format!("{hello}\n{request}\n").as_bytes())
         .map_err(broken)?;
 
-    let mut reader = BufReader::new(stream);
+    let mut reader = BufReader::new(Until {
+        stream,
+        end: Instant::now() + deadline,
+    });
     let mut next = || -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         let limit = MAX_LINE_BYTES as u64 + 1;
@@ -98,10 +137,27 @@ fn converse(mut stream: &UnixStream, question: &str) -> Result<String, String> {
     loop {
         let reply: Reply = serde_json::from_slice(&next()?).map_err(|error| strange(&error))?;
         match reply.kind.as_str() {
-            "answer" => return Ok(reply.text.lines().map(|line| line + "\n").collect()),
             "error" => return Err(reply.message.to_string()),
             // Reports come unasked.
-            _ => {}
+            "report" => {}
+            _ => return Ok(reply),
         }
+    }
+}
+
+/// A stream that is read until a certain time, however slowly it drips.
+struct Until<'a> {
+    stream: &'a UnixStream,
+    end: Instant,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer)
     }
 }

@@ -20,8 +20,8 @@ use diogenes_insight::{Assessor, Due};
 use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
 use diogenes_proto::{
-    ErrorCode, LogPosition, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request, Snapshot,
-    Timestamp, WireError,
+    ErrorCode, Health, LogPosition, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request,
+    Service, Snapshot, Timestamp, Untrusted, WireError,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -251,11 +251,14 @@ impl Task {
             Request::Services {} => Message::Services {
                 services: self.report.services.clone(),
             },
-            Request::Health {} => Message::Health {
+            Request::Health { service: None } => Message::Health {
                 health: self.report.health,
                 since: self.report.since,
                 reason: self.report.reason.clone(),
             },
+            Request::Health {
+                service: Some(name),
+            } => self.health_of(&name),
             Request::Ask { question, facts } => {
                 let now = Timestamp::now();
                 let answer =
@@ -292,6 +295,29 @@ impl Task {
             },
         };
         let _ = reply.send(message);
+    }
+
+    /// The health of the services that go by this name, kind or key: the worst of them.
+    fn health_of(&self, name: &str) -> Message {
+        let meant = |service: &&Service| {
+            service.name.as_raw() == name || service.kind == name || service.key == name
+        };
+        let services = || self.report.services.iter().filter(meant);
+        let health = Health::worst(services().map(|service| service.health));
+        match services().find(|service| service.health == health) {
+            Some(service) => {
+                let why = service.evidence.first().cloned().unwrap_or_default();
+                Message::Health {
+                    health,
+                    since: service.since,
+                    reason: Untrusted::new(format!("{}: {}", service.name.as_raw(), why.as_raw())),
+                }
+            }
+            None => error(
+                ErrorCode::NotFound,
+                "there is no service of this name; ask for services",
+            ),
+        }
     }
 
     /// Begins to read log files; who asks waits for the rest.
@@ -409,7 +435,7 @@ fn says_more(new: &Report, old: &Report) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diogenes_proto::{Health, ProbeStats, Service};
+    use diogenes_proto::ProbeStats;
 
     fn report(health: Health, probes: Option<ProbeStats>) -> Report {
         let service = Service {

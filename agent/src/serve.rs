@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(crate) fn attached(init_pid: u32) -> ExitCode {
     if confine::install_filter().is_err() {
         return ExitCode::FAILURE;
     }
-    run(async move {
+    run(Box::pin(async move {
         stream.set_nonblocking(true)?;
         let stream = UnixStream::from_std(stream)?;
         // The namespaces may be shared, now or later, and the Engine may have sockets in them: only what belongs to
@@ -50,17 +51,19 @@ pub(crate) fn attached(init_pid: u32) -> ExitCode {
             () = init.exited() => {}
         }
         Ok(())
-    })
+    }))
 }
 
 /// Listens on `path` until it is told to stop.
 pub(crate) fn unaided(path: &Path) -> ExitCode {
+    confine::name_process();
     if let Err(why) = confine::install_filter() {
         eprintln!("diogenes-agent: {why}");
         return ExitCode::FAILURE;
     }
-    run(async move {
-        let listener = listen(path)?;
+    let path = path.to_owned();
+    run(Box::pin(async move {
+        let listener = listen(&path)?;
         eprintln!("diogenes-agent: answering on {}", path.display());
         let companion = Companion::start(Scope {
             init_pid: 1,
@@ -85,10 +88,11 @@ pub(crate) fn unaided(path: &Path) -> ExitCode {
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
             }
         }
-    })
+    }))
 }
 
-fn run(body: impl Future<Output = std::io::Result<()>>) -> ExitCode {
+/// Runs a body to its end. It comes in a box so that there is one runtime's loop in the program and not one for each.
+fn run(body: Pin<Box<dyn Future<Output = std::io::Result<()>>>>) -> ExitCode {
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_io_events_per_tick(MAX_EVENTS)

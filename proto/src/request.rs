@@ -23,7 +23,16 @@ pub enum Request {
     /// The services, answered by `services`.
     Services {},
     /// The health in short, answered by `health`.
-    Health {},
+    Health {
+        /// The health of this service alone, by its name, kind or key; the worst where several are meant. None means
+        /// the whole container's.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "word::maybe"
+        )]
+        service: Option<String>,
+    },
     /// A question in words, answered by `answer`.
     Ask {
         /// The question; at most [`MAX_QUESTION_BYTES`] are read.

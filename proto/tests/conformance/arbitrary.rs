@@ -495,7 +495,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         Just(Request::Ping {}),
         Just(Request::Report {}),
         Just(Request::Services {}),
-        Just(Request::Health {}),
+        of(word()).prop_map(|service| Request::Health { service }),
         (question, of(facts().prop_map(Box::new)))
             .prop_map(|(question, facts)| Request::Ask { question, facts }),
         (of(word()), any::<u32>()).prop_map(|(hash, offset)| Request::Snapshot { hash, offset }),

@@ -7,8 +7,8 @@ use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::escape;
 use serde::Serialize;
 
-use crate::bake;
 use crate::api::view::{ContainerView, StatusView};
+use crate::bake;
 use crate::cli::client::Client;
 use crate::cli::history::HistoryArgs;
 use crate::cli::sheet::sheet;
