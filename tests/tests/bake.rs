@@ -122,7 +122,7 @@ fn one_layer_is_added_and_the_id_is_the_same_each_time() {
         (&again["changed"], &again["id"]),
         (&json!(false), &told["id"])
     );
-    let words = diogenes(&["bake", &first.0, "-t", &first.0]);
+    let words = diogenes(&["bake", &first.0, "-t", &first.0, "--healthcheck"]);
     let words = String::from_utf8_lossy(&words.stdout).into_owned();
     assert!(words.contains("in it already"), "{words}");
     // Even what an archive is made of does not tell one from the other.
@@ -417,6 +417,7 @@ fn two_engines_that_know_nothing_of_each_other_make_the_same_image() {
         &base,
         "-t",
         &here.0,
+        "--healthcheck",
         "--json",
         "--engine",
         &other.host(),
