@@ -129,7 +129,7 @@ impl Attacher {
             }
             Err((Refusal::Gone, _)) => Err(AttachError::Gone),
             Err((Refusal::NotPermitted, why)) => Err(AttachError::NotPermitted(format!(
-                "{why}; the supervisor needs root with CAP_SYS_ADMIN and CAP_SYS_PTRACE on the host"
+                "{why}; diogenes doctor says which privilege the supervisor lacks"
             ))),
             Err((Refusal::Failed, why)) => Err(AttachError::Failed(why)),
         }
