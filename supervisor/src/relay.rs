@@ -60,7 +60,7 @@ impl Relay {
         intent: Intent,
     ) -> (&'static str, Answer) {
         let mut facts = entry.facts.to_host_facts();
-        if intent == Intent::Why && !is_healthy(entry) {
+        if intent == Intent::Why && entry.health().0 != Health::Healthy {
             facts.log_tail = self.log_tail(entry).await;
         }
         let (answered_by, mut answer) = match self.ask_companion(entry, question, &facts).await {
@@ -117,15 +117,6 @@ impl Relay {
             }
         }
     }
-}
-
-fn is_healthy(entry: &Entry) -> bool {
-    let speaks = matches!(entry.presence, Presence::Present { .. });
-    speaks
-        && entry
-            .report
-            .as_ref()
-            .is_some_and(|report| report.health == Health::Healthy)
 }
 
 /// The answer from the last report, or from the host's facts alone: a report that never was has no time.
