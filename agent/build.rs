@@ -2,21 +2,6 @@
 
 use std::path::Path;
 
-/// What the standard library calls of an unwinder (Itanium C++ ABI, exception handling, level I), and what
-/// answers in its place: nothing is found by a walk up the stack, and so nothing else is ever called.
-const UNWINDER: [(&str, &str); 10] = [
-    ("Backtrace", "getpid"),
-    ("GetDataRelBase", "abort"),
-    ("GetIP", "abort"),
-    ("GetIPInfo", "abort"),
-    ("GetLanguageSpecificData", "abort"),
-    ("GetRegionStart", "abort"),
-    ("GetTextRelBase", "abort"),
-    ("Resume", "abort"),
-    ("SetGR", "abort"),
-    ("SetIP", "abort"),
-];
-
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=agent.ld");
@@ -32,9 +17,4 @@ fn main() {
     // No tables for unwinding, for nothing unwinds: 150 KB less.
     println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
     println!("cargo:rustc-link-arg-bins=-Wl,-T,{}", script.display());
-    // Without those tables an unwinder finds nothing. So it is left out, and the C library's printf with it, which nobody
-    // else calls for: 37 KB less. A panic still says where it happened, and aborts; its backtrace is empty as before.
-    for (function, instead) in UNWINDER {
-        println!("cargo:rustc-link-arg-bins=-Wl,--defsym=_Unwind_{function}={instead}");
-    }
 }

@@ -25,3 +25,5 @@ pub mod pidfd;
 pub mod program;
 pub mod signals;
 pub mod sock_diag;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwinder;
