@@ -16,6 +16,40 @@ pub enum ProbeKind {
     Redis,
     /// PostgreSQL's `GSSENCRequest`, which a server answers before it asks who is there, and does not log.
     Postgresql,
+    /// TLS: a `ServerHello` that answers a `ClientHello` proves that TLS answers, and nothing of what lies below.
+    Tls,
+    /// FastCGI's `FCGI_GET_VALUES`.
+    Fastcgi,
+    /// Memcached's `version`.
+    Memcached,
+    /// MySQL's and MariaDB's greeting.
+    Mysql,
+    /// MongoDB's `hello`.
+    Mongodb,
+    /// The start of an AMQP 0-9-1 connection.
+    Amqp,
+    /// MQTT's `CONNECT`, answered by a `CONNACK` of any code.
+    Mqtt,
+    /// NATS' `INFO` greeting and `PING`.
+    Nats,
+    /// Kafka's `ApiVersions`.
+    Kafka,
+    /// ZooKeeper's four-letter words.
+    Zookeeper,
+    /// SMTP's greeting, and `QUIT`.
+    Smtp,
+    /// IMAP's greeting, and `LOGOUT`.
+    Imap,
+    /// POP3's greeting, and `QUIT`.
+    Pop3,
+    /// A DNS query for the server's version, any answer to which is alive.
+    Dns,
+    /// LDAP's search of the root DSE without a bind.
+    Ldap,
+    /// SSH's identification line.
+    Ssh,
+    /// FTP's greeting, and `QUIT`.
+    Ftp,
     /// A connection that the service accepts, nothing said.
     Tcp,
     /// Listen for a greeting, then try HTTP once: learns what an unknown listener speaks.

@@ -75,8 +75,8 @@ pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
             ProbeKind::Http => http::converse(&connector).await,
             ProbeKind::Redis => redis::converse(&connector, limits.curiosity).await,
             ProbeKind::Postgresql => postgresql::converse(&connector).await,
-            ProbeKind::Tcp => connector.connect().await.map(|_| Conclusion::connects()),
             ProbeKind::Discover => discover::converse(&connector).await,
+            _ => connector.connect().await.map(|_| Conclusion::connects()),
         }
     };
     // The conversations keep the deadline themselves and know what they waited for; this is the net below.
