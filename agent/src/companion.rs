@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::logs::LogReader;
+use crate::packages::Lookup;
 use crate::watch::Watch;
 
 /// How often the kernel is asked whether the listening sockets are still the same.
@@ -84,6 +85,7 @@ struct Task {
     assessor: Assessor,
     watch: Watch,
     log_reader: LogReader,
+    lookup: Lookup,
     probes: JoinSet<(String, ProbeKind, ProbeOutcome)>,
     publish: watch::Sender<Option<Arc<Report>>>,
     /// The newest snapshot, and the one before it: whoever is paging through that one may finish.
@@ -107,6 +109,7 @@ impl Task {
             assessor: Assessor::default(),
             watch: Watch::default(),
             log_reader: LogReader::default(),
+            lookup: Lookup::default(),
             probes: JoinSet::new(),
             publish,
             seen: [None, None],
@@ -132,6 +135,12 @@ impl Task {
                 },
                 _ = self.watch.died() => self.look_within(BURIAL_TIME),
                 Some(Ok((key, kind, outcome))) = self.probes.join_next() => self.probed(&key, kind, outcome),
+                (key, version) = self.lookup.found() => {
+                    if let Some(version) = version {
+                        self.assessor.looked_up(&key, version);
+                    }
+                    self.conclude();
+                }
                 () = sleep_until(due) => self.tick(),
             }
         }
@@ -222,6 +231,11 @@ impl Task {
             };
             self.probes
                 .spawn(async move { (key, spec.kind, probe(&spec, curiosity).await) });
+        }
+        if self.lookup.is_idle()
+            && let Some((key, origin)) = self.assessor.unversioned()
+        {
+            self.lookup.begin(key, origin);
         }
         let hash = self.seen[0]
             .as_ref()

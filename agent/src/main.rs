@@ -11,6 +11,7 @@ mod companion;
 mod health;
 mod init;
 mod logs;
+mod packages;
 mod serve;
 mod session;
 mod watch;

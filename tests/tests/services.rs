@@ -73,6 +73,10 @@ fn nginx_before_fastapi_is_a_proxy_before_a_web_service() {
             .is_some_and(|version| version.starts_with("1.")),
         "{nginx:#}"
     );
+    // FastAPI tells nobody its version; what is installed beside it does.
+    let installed = container.sh("python3 -c 'import fastapi; print(fastapi.__version__)'");
+    let is_told = |now: &serde_json::Value| service(now, "fastapi")["version"] == installed.trim();
+    supervisor.wait_for(container.name(), SOON, "FastAPI's version", is_told);
     let words = supervisor.ask(container.name(), "status");
     assert!(words.starts_with("Running 2 services: "), "{words}");
     assert!(

@@ -11,16 +11,19 @@
 //! [`Scanner`] keeps what does not change between two scans, so that a scan reads little more than one
 //! small file a process. What comes out of a container is bounded in size and number; what was left out or
 //! could not be read is said in the snapshot's `gaps`. [`redact`] takes secrets out of command lines
-//! before anything else sees them. [`logs`] finds and reads the files that the processes log to, when asked.
+//! before anything else sees them. [`logs`] finds and reads the files that the processes log to, when asked, and [`packages`]
+//! what the installed packages tell of a program.
 
 mod frameworks;
 mod listeners;
 pub mod logs;
 mod membership;
 mod owners;
+pub mod packages;
 mod processes;
 mod procfs;
 pub mod redact;
+mod regular;
 mod resources;
 mod scanner;
 mod tree;

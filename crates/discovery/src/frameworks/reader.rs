@@ -1,19 +1,13 @@
 //! Opens the application's source, and follows its own modules one step.
 //!
-//! A path is first opened with `O_PATH`, which touches nothing, and only what then proves to be a regular
-//! file with a source's extension is opened for reading, by its descriptor: a FIFO, a device, a link in the
-//! last place or a file of `/proc` is never opened.
+//! Only what has a source's extension is read, and only as [`regular`] reads.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::AsRawFd;
-use std::path::{Component, Path, PathBuf};
-
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use std::path::{Path, PathBuf};
 
 use super::imports::{PythonImport, javascript, python};
 use super::launch::Program;
+use crate::regular;
 
 /// Most that is read of one file; imports stand at the beginning.
 const FILE_BYTES: u64 = 64 * 1024;
@@ -145,21 +139,7 @@ fn read_source(root: &Path, path: &Path) -> Option<String> {
     if !EXTENSIONS.contains(&extension) {
         return None;
     }
-    let below: PathBuf = path
-        .components()
-        .filter(|part| !matches!(part, Component::RootDir))
-        .collect();
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place = openat(CWD, root.join(below), flags, Mode::empty()).ok()?;
-    if FileType::from_raw_mode(fstat(&place).ok()?.st_mode) != FileType::RegularFile {
-        return None;
-    }
-    // Through /proc the very file that was looked at is opened, whatever its name means by now.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let link = format!("/proc/self/fd/{}", place.as_raw_fd());
-    let file = File::from(openat(CWD, link, flags, Mode::empty()).ok()?);
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES).read_to_end(&mut bytes).ok()?;
+    let bytes = regular::read(root, path, FILE_BYTES)?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -243,9 +223,11 @@ fn node_files(path: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::os::unix::fs::symlink;
     use std::time::Instant;
+
+    use rustix::fs::{CWD, FileType};
 
     use super::*;
 

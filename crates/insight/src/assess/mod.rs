@@ -24,7 +24,7 @@ mod track;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use diogenes_proto::{Health, ProbeOutcome, ProbeSpec, Snapshot, Timestamp};
+use diogenes_proto::{Health, Origin, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted};
 
 use crate::order::{ByPid, sort_by_key};
 use crate::recognise::{Recognised, recognise_counting, unique};
@@ -180,6 +180,23 @@ impl Assessor {
         {
             track.probed(outcome, now);
             self.settle(now);
+        }
+    }
+
+    /// A service whose version neither its files' names nor a probe has told, and where its program comes from: to be
+    /// looked up among the installed packages. Each is given once in its process's life.
+    pub fn unversioned(&mut self) -> Option<(String, Origin)> {
+        self.tracks.iter_mut().find_map(|track| {
+            let origin = track.unversioned()?;
+            Some((track.key.clone(), origin))
+        })
+    }
+
+    /// Takes in what the packages told.
+    pub fn looked_up(&mut self, key: &str, version: Untrusted) {
+        let mut tracks = self.tracks.iter_mut();
+        if let Some(track) = tracks.find(|track| track.key == key) {
+            track.learnt.version.get_or_insert(version);
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Activity, Health, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted, Verdict,
+    Activity, Health, Origin, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted,
+    Verdict,
 };
 
 use super::condition::{Condition, Stuck};
@@ -55,6 +56,8 @@ pub(crate) struct Learnt {
     /// What an unknown service speaks.
     pub(crate) protocol: Option<String>,
     version_asked: bool,
+    /// Whether the installed packages were asked for its version, in this life.
+    looked_up: bool,
 }
 
 /// One service over time.
@@ -170,6 +173,7 @@ impl Track {
             self.accepts = None;
             // The files may be others now.
             self.learnt.version_asked = false;
+            self.learnt.looked_up = false;
             if self.learnt.protocol.as_deref() == Some("tcp") {
                 self.learnt.protocol = None;
             }
@@ -249,6 +253,16 @@ impl Track {
     /// Whether the next probe should ask for the version.
     pub(crate) fn wants_version(&self) -> bool {
         self.learnt.version.is_none() && !self.learnt.version_asked
+    }
+
+    /// Where its program comes from, once, where the service itself has not told its version.
+    pub(crate) fn unversioned(&mut self) -> Option<Origin> {
+        let had_its_say = self.learnt.version_asked || self.seen.probes.is_empty();
+        let due = self.is_running()
+            && had_its_say
+            && self.learnt.version.is_none()
+            && !std::mem::replace(&mut self.learnt.looked_up, had_its_say);
+        self.seen.origin.clone().filter(|_| due)
     }
 
     /// What it answered.

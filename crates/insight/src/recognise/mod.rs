@@ -12,12 +12,13 @@
 
 mod claim;
 mod family;
+mod origin;
 mod target;
 
 use std::collections::BTreeSet;
 
 use diogenes_proto::{
-    Listener, ProbeKind, ProbeSpec, Process, Snapshot, Timestamp, Transport, Untrusted,
+    Listener, Origin, ProbeKind, ProbeSpec, Process, Snapshot, Timestamp, Transport, Untrusted,
 };
 
 use crate::catalogue::{Kind, Layer};
@@ -48,6 +49,8 @@ pub struct Recognised {
     pub role: Option<&'static str>,
     /// What its files tell of its version.
     pub version: Option<Untrusted>,
+    /// Where its program comes from; None where its processes could not be seen.
+    pub origin: Option<Origin>,
     /// TCP and UDP ports, ascending.
     pub ports: Vec<u16>,
     /// Its listening sockets.
@@ -116,6 +119,7 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
     }
     let mut service = describe_process(main);
     service.visitor = family.visitor;
+    service.origin = Some(origin::origin(main, entry));
     service.pids = family.processes.iter().map(|p| p.container_pid).collect();
     service.ports = ports(&listeners);
     if let Some(entry) = entry {
@@ -165,6 +169,7 @@ fn describe_process(main: &Process) -> Recognised {
         kind: "process",
         role: None,
         version: None,
+        origin: None,
         ports: Vec::new(),
         listeners: Vec::new(),
         pids: vec![pid],
@@ -231,6 +236,7 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                 kind: "tcp",
                 role: None,
                 version: None,
+                origin: None,
                 ports: vec![port],
                 pids: Vec::new(),
                 started_at: None,

@@ -1,0 +1,35 @@
+//! Ruby's gems: a file `NAME-VERSION.gemspec` in a directory of specifications.
+//!
+//! Source: RubyGems' `Gem.default_specifications_dir` and `Gem.path`; Debian's, as `gem environment` prints them.
+
+use std::path::{Path, PathBuf};
+
+use super::{entries, plain};
+
+/// Below these directories each Ruby has its own gems: `3.1.0/specifications`.
+const GEMS: [&str; 5] = [
+    "/usr/local/bundle/ruby",
+    "/var/lib/gems",
+    "/usr/local/lib/ruby/gems",
+    "/usr/lib/ruby/gems",
+    "/usr/share/rubygems-integration",
+];
+/// Where the official images keep them.
+const BUNDLE: &str = "/usr/local/bundle";
+/// Most directories that are looked into.
+const MAX_DIRECTORIES: usize = 32;
+
+/// The version of a gem.
+pub(super) fn version(root: &Path, name: &str) -> Option<String> {
+    let rubies = GEMS
+        .iter()
+        .flat_map(|gems| entries(root, gems.as_ref()).map(move |ruby| Path::new(gems).join(ruby)));
+    std::iter::once(PathBuf::from(BUNDLE))
+        .chain(rubies)
+        .take(MAX_DIRECTORIES)
+        .flat_map(|ruby| entries(root, &ruby.join("specifications")))
+        .find_map(|entry| {
+            let version = entry.strip_suffix(".gemspec")?.strip_prefix(name)?;
+            plain(version.strip_prefix('-')?)
+        })
+}

@@ -1,0 +1,117 @@
+//! Where a service's program comes from: what to ask the installed packages for, to learn its version.
+
+use diogenes_proto::{Language, Origin, Process, Untrusted};
+
+use crate::catalogue::{Kind, Layer};
+use crate::program::{Program, Runs};
+
+/// Most archives of a class path that are asked for.
+const MAX_ARCHIVES: usize = 4;
+
+/// The origin of the program that `main` runs, which is of this kind.
+pub(super) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
+    let mut origin = Origin {
+        container_pid: main.container_pid,
+        ..Origin::default()
+    };
+    let executable = || main.executable.clone().into_iter().collect();
+    let layer = kind.map_or(Layer::Server, |kind| kind.layer);
+    let interpreted = Program::of(main).and_then(|program| program.interpreted);
+    let Some((interpreter, runs)) = interpreted.filter(|_| layer != Layer::Runtime) else {
+        origin.files = executable();
+        return origin;
+    };
+    origin.language = match interpreter {
+        "python" | "pypy" => Some(Language::Python),
+        "node" | "nodejs" => Some(Language::Node),
+        "ruby" => Some(Language::Ruby),
+        _ => None,
+    };
+    origin.libraries = kind.map(|kind| kind.kind.into()).into_iter().collect();
+    origin.beside = main.command.first().cloned().into_iter().collect();
+    if let Runs::Script(path) = runs {
+        origin.beside.insert(0, path.into());
+    }
+    // What serves a framework's application has a version of its own.
+    if layer != Layer::Framework {
+        match runs {
+            Runs::Script(path) => origin.files.push(path.into()),
+            Runs::Module(_) if interpreter == "java" => origin.files = archives(main),
+            Runs::Module(_) | Runs::Unnamed => {}
+        }
+    }
+    origin
+}
+
+/// The first archives of a Java program's class path. Source: java(1).
+fn archives(process: &Process) -> Vec<Untrusted> {
+    let mut words = process.command.iter().map(Untrusted::as_raw);
+    let path = words
+        .find(|word| matches!(*word, "-cp" | "-classpath" | "--class-path"))
+        .and_then(|_| words.next());
+    let archives = path.into_iter().flat_map(|path| path.split(':'));
+    archives
+        .filter(|archive| archive.ends_with(".jar"))
+        .take(MAX_ARCHIVES)
+        .map(Untrusted::from)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::find;
+
+    #[test]
+    fn what_is_asked_for_is_the_program_itself() {
+        for (kind, executable, line, libraries, files) in [
+            (
+                "redis",
+                "/usr/bin/redis-server",
+                "redis-server *:6379",
+                &[][..],
+                &["/usr/bin/redis-server"][..],
+            ),
+            (
+                "gunicorn",
+                "/usr/bin/python3.11",
+                "python3 /usr/bin/gunicorn app:app",
+                &["gunicorn"],
+                &["/usr/bin/gunicorn"],
+            ),
+            (
+                "fastapi",
+                "/usr/bin/python3.11",
+                "python3 /usr/bin/uvicorn main:app",
+                &["fastapi"],
+                &[],
+            ),
+            (
+                "node",
+                "/usr/bin/node",
+                "node server.js",
+                &[],
+                &["/usr/bin/node"],
+            ),
+            (
+                "",
+                "/usr/bin/java",
+                "java -classpath /usr/share/a/b.jar:/c.jar:/d org.example.Main",
+                &[],
+                &["/usr/share/a/b.jar", "/c.jar"],
+            ),
+        ] {
+            let process = Process {
+                executable: Some(executable.into()),
+                command: line.split(' ').map(Untrusted::from).collect(),
+                ..Process::default()
+            };
+            let origin = origin(&process, find(kind));
+            let raw = |texts: &[Untrusted]| -> Vec<String> {
+                texts.iter().map(|text| text.as_raw().to_owned()).collect()
+            };
+            assert_eq!(raw(&origin.libraries), libraries, "{line}");
+            assert_eq!(raw(&origin.files), files, "{line}");
+        }
+    }
+}

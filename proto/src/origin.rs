@@ -1,0 +1,30 @@
+//! Where a service's program comes from, by which the files around it can tell its version.
+
+use crate::Untrusted;
+
+/// A language whose libraries keep their versions beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Distributions, as pip and the systems' packages install them.
+    Python,
+    /// Packages below `node_modules`.
+    Node,
+    /// Gems.
+    Ruby,
+}
+
+/// Where a service's program comes from. All of it was said by the container; paths may be relative to the working
+/// directory of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Its main process.
+    pub container_pid: u32,
+    /// What it is written in, where that has libraries.
+    pub language: Option<Language>,
+    /// What it may be called as a library, the name that tells most first: `fastapi`, `uvicorn`.
+    pub libraries: Vec<Untrusted>,
+    /// Files from which its libraries are found: its script, or what it was started as.
+    pub beside: Vec<Untrusted>,
+    /// The files that are the program itself: script or archive, else the executable.
+    pub files: Vec<Untrusted>,
+}
