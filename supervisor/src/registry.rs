@@ -9,6 +9,7 @@ pub(crate) mod engine_follower;
 pub(crate) mod history;
 pub(crate) mod journal;
 pub(crate) mod names;
+pub(crate) mod posture;
 pub(crate) mod presence;
 pub(crate) mod words;
 
@@ -41,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) report: Option<Arc<Report>>,
     /// What the supervisor itself found.
     pub(crate) findings: Vec<Finding>,
+    /// How well it is walled in, from the facts of the host.
+    pub(crate) posture: Arc<[Finding]>,
     /// Whom to ask; None where no companion is there.
     pub(crate) session: Option<SessionHandle>,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Entry {
 impl Entry {
     fn new(facts: ContainerFacts) -> Self {
         Self {
+            posture: posture::findings(&facts.grants, Timestamp::now()).into(),
             facts: Arc::new(facts),
             presence: Presence::Absent(Absence::NotYet),
             presence_since: Timestamp::now(),
@@ -100,7 +104,7 @@ impl Entry {
             .spoken()
             .into_iter()
             .flat_map(|report| &report.findings);
-        self.findings.iter().chain(found)
+        self.findings.iter().chain(&*self.posture).chain(found)
     }
 }
 
@@ -168,6 +172,10 @@ impl Registry {
                 if entry.facts.started_at != facts.started_at {
                     // Another life: what was reported of the last one is no longer true.
                     entry.report = None;
+                }
+                // A container keeps what it was made with; only one that could not be inspected at first learns more.
+                if entry.facts.grants != facts.grants {
+                    entry.posture = posture::findings(&facts.grants, Timestamp::now()).into();
                 }
                 entry.facts = Arc::new(facts);
                 true

@@ -439,3 +439,32 @@ fn a_container_that_starts_later_is_attended_and_forgotten_when_removed() {
         supervisor.container(&name).is_none().then_some(())
     });
 }
+
+#[test]
+fn what_weakens_a_containers_walls_is_told_and_is_no_matter_of_health() {
+    let weak = Container::of(listener_image())
+        .cap_add("SYS_ADMIN")
+        .option("--ipc=host")
+        .option("--security-opt=seccomp=unconfined")
+        .option("--volume=/:/host:ro")
+        .run();
+    let usual = Container::of(listener_image()).run();
+    let supervisor = Supervisor::start();
+    let told = |container: &Container| -> Vec<String> {
+        let view = present(&supervisor, container);
+        let findings = view["findings"].as_array().expect("findings").iter();
+        findings
+            .map(|finding| finding["code"].as_str().expect("a code").to_owned())
+            .collect()
+    };
+    assert_eq!(
+        told(&weak),
+        [
+            "host-root-inside",
+            "strong-capabilities",
+            "host-namespaces",
+            "unconfined"
+        ]
+    );
+    assert!(told(&usual).is_empty());
+}

@@ -6,6 +6,8 @@ use std::fmt;
 use bollard::models::{ContainerInspectResponse, ContainerSummary, HealthStatusEnum, PortMap};
 use diogenes_proto::{Health, HostFacts, PublishedPort, Timestamp};
 
+use crate::grants::Grants;
+
 /// Labels with this prefix are kept, all others are the owner's business.
 const LABEL_PREFIX: &str = "io.diogenes.";
 /// Most published ports kept of one container: a range of thousands would only crowd out the rest.
@@ -159,6 +161,8 @@ pub struct ContainerFacts {
     pub network_mode: String,
     /// Memory limit in bytes; None where there is none.
     pub memory_limit_bytes: Option<u64>,
+    /// What it was given beyond the default.
+    pub grants: Grants,
 }
 
 impl ContainerFacts {
@@ -223,6 +227,7 @@ impl ContainerFacts {
                 HealthStatusEnum::HEALTHY => Some(Health::Healthy),
                 HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
             });
+        let grants = Grants::from_wire(&host, &wire.mounts.unwrap_or_default());
         let ports = wire
             .network_settings
             .and_then(|network| network.ports)
@@ -265,6 +270,7 @@ impl ContainerFacts {
                 .memory
                 .and_then(|limit| u64::try_from(limit).ok())
                 .filter(|limit| *limit > 0),
+            grants,
         })
     }
 }
