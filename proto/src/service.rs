@@ -149,6 +149,14 @@ pub enum Severity {
     Info,
 }
 
+impl Severity {
+    /// Whether something is wrong, or will be: not merely worth knowing.
+    #[must_use]
+    pub fn is_trouble(self) -> bool {
+        self != Self::Info
+    }
+}
+
 /// One diagnosed fact with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

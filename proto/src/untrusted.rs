@@ -9,6 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+/// What stands in the place of a secret that was taken out of a text.
+pub const REDACTED: &str = "[redacted]";
+
 /// Longest text kept, in bytes of UTF-8; what is beyond is cut and replaced by `…`.
 pub const MAX_BYTES: usize = 4096;
 

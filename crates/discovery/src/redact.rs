@@ -14,8 +14,7 @@ mod words;
 
 use diogenes_proto::Untrusted;
 
-/// What stands in a secret's place.
-pub const REDACTED: &str = "[redacted]";
+pub use diogenes_proto::untrusted::REDACTED;
 
 /// A command line without its secrets: one item for each argument.
 #[must_use]

@@ -37,6 +37,7 @@ impl Scene {
         self.snapshot.processes.push(Process {
             container_pid: pid,
             parent_pid: parent,
+            uid: 1000,
             name: name.chars().take(15).collect::<String>().into(),
             command: command.iter().map(|&word| word.into()).collect(),
             executable: Some(executable.into()),

@@ -1,6 +1,6 @@
 //! The sentences of each kind of answer.
 
-use diogenes_proto::{Activity, Health, Service, Untrusted};
+use diogenes_proto::{Activity, Health, Service, Severity, Untrusted};
 
 use super::{Asked, Told};
 use crate::words::{
@@ -60,7 +60,7 @@ impl Asked<'_> {
         let (well, unwell): (Vec<&Service>, Vec<&Service>) = services
             .iter()
             .partition(|service| service.health == Health::Healthy);
-        let findings = self.findings_meant();
+        let findings = self.findings_meant(Severity::is_trouble);
         if unwell.is_empty() && findings.is_empty() {
             return self.all_works(&well);
         }
@@ -80,6 +80,7 @@ impl Asked<'_> {
             .report
             .findings
             .iter()
+            .filter(|f| f.severity.is_trouble())
             .filter(|f| f.service.is_none() && self.about.is_empty());
         lines.extend(own.map(|finding| format!("{}.", capitalised(&finding.summary.to_string()))));
         if lines.is_empty() {
@@ -422,7 +423,7 @@ impl Asked<'_> {
     }
 
     pub(super) fn findings(&self) -> Told {
-        let findings = self.findings_meant();
+        let findings = self.findings_meant(|_| true);
         let text = match findings.as_slice() {
             [] if self.report.health == Health::Healthy => "Nothing was found wrong.".to_owned(),
             [] => format!(
@@ -504,8 +505,8 @@ impl Asked<'_> {
         parts && (!self.about.is_empty() || self.report.health == Health::Healthy)
     }
 
-    /// The findings about what was asked.
-    fn findings_meant(&self) -> Vec<String> {
+    /// The findings about what was asked, of the severities that are wanted.
+    fn findings_meant(&self, wanted: impl Fn(Severity) -> bool) -> Vec<String> {
         let keys: Vec<&str> = self
             .about
             .iter()
@@ -514,6 +515,7 @@ impl Asked<'_> {
         self.report
             .findings
             .iter()
+            .filter(|f| wanted(f.severity))
             .filter(|f| {
                 keys.is_empty() || f.service.as_deref().is_some_and(|key| keys.contains(&key))
             })

@@ -65,6 +65,8 @@ pub(crate) struct Condition {
     pub(crate) queue: Option<Queue>,
     pub(crate) descriptors: Option<Descriptors>,
     pub(crate) recovery: Option<Recovery>,
+    /// Whether all its processes are the superuser's.
+    pub(crate) all_root: bool,
 }
 
 impl Condition {
@@ -86,6 +88,7 @@ impl Condition {
                 .filter_map(descriptors)
                 .max_by_key(|d| d.open * 100 / d.limit),
             recovery: recovery(service.kind, own()),
+            all_root: own().next().is_some() && own().all(|p| p.uid == 0),
         }
     }
 }

@@ -14,6 +14,8 @@
 //! | `memory-near-limit` | warning | the container has little memory left |
 //! | `out-of-memory-kills` | warning | the kernel ended processes for want of memory |
 //! | `pids-near-limit` | warning | the container can start few more processes |
+//!
+//! What is careless and not wrong, [`super::posture`] finds.
 
 use diogenes_proto::{Finding, Health, Severity, Timestamp, Untrusted};
 

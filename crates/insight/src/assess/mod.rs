@@ -17,6 +17,7 @@ mod condition;
 mod container;
 mod finding;
 mod judgement;
+mod posture;
 mod report;
 mod schedule;
 mod track;
@@ -30,6 +31,7 @@ use crate::order::{ByPid, sort_by_key};
 use crate::recognise::{Recognised, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
+use posture::Posture;
 use track::{Absence, Presence, Track};
 
 /// Most services that are remembered after they are gone.
@@ -55,6 +57,7 @@ pub struct Due {
 pub struct Assessor {
     tracks: Vec<Track>,
     container: Container,
+    posture: Posture,
     /// Services beyond those that are looked after.
     beyond: usize,
     health: Health,
@@ -74,6 +77,7 @@ impl Assessor {
     pub fn observe(&mut self, now: Timestamp, snapshot: &Snapshot) {
         let processes = ByPid::new(&snapshot.processes);
         let cpu = self.container.observe(now, snapshot, &processes);
+        self.posture = Posture::of(snapshot);
         let (seen, beyond) = recognise_counting(snapshot);
         self.beyond = beyond;
         let matches = self.matches(&seen);

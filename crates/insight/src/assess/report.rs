@@ -82,6 +82,7 @@ impl Assessor {
     /// The findings, the weightiest first, with the number of those left out.
     fn findings(&mut self, now: Timestamp) -> (Vec<Finding>, usize) {
         let mut findings = finding::findings(self.tracks.iter(), &self.container, now);
+        findings.extend(self.posture.findings(self.tracks.iter(), now));
         for finding in &mut findings {
             let name = (&finding.code, &finding.service);
             let known = self

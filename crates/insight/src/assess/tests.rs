@@ -926,3 +926,34 @@ proptest! {
         prop_assert_eq!(play(&steps), play(&steps));
     }
 }
+
+#[test]
+fn what_is_careless_is_told_and_is_no_trouble() {
+    let careless = scene::redis().with(|redis| {
+        redis.uid = 0;
+        redis.command = vec![
+            "redis-server".into(),
+            "--requirepass".into(),
+            "[redacted]".into(),
+        ];
+    });
+    let mut play = Play::healthy(careless);
+    assert_eq!(play.codes(), ["runs-as-root", "secrets-on-command-lines"]);
+    let report = play.report();
+    assert_eq!(report.health, Health::Healthy);
+    let ask = |question| {
+        crate::answer(question, &report, None, at(0))
+            .text
+            .to_string()
+    };
+    assert!(
+        !ask("what is wrong?").contains("root"),
+        "{}",
+        ask("what is wrong?")
+    );
+    assert!(
+        ask("findings").contains("Redis runs as root"),
+        "{}",
+        ask("findings")
+    );
+}
