@@ -1,0 +1,128 @@
+//! `make corpus`: puts all entries to the test, or those that `CORPUS` names, and prints what is right and wrong.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use diogenes_corpus::entry::{self, Entry, Fault};
+use diogenes_corpus::image::image;
+use diogenes_corpus::table;
+use diogenes_corpus::trial::{Field, Outcome};
+use diogenes_corpus::verdict::{Sort, Tally};
+
+/// As many impostors are looked at together: they do nothing but wait. As many containers does a service have at most.
+const AT_ONCE: usize = Fault::ALL.len();
+
+fn main() -> Result<ExitCode> {
+    let chosen = std::env::var("CORPUS").unwrap_or_default();
+    let entries = entry::choose(entry::all()?, &chosen)?;
+    let images = entries.iter().map(image).collect::<Result<Vec<_>>>()?;
+    if std::env::args().any(|it| it == "images") {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let field = Field::prepare();
+    let width = table::width();
+    println!(
+        "What is told of each, and seconds from each fault until it is told. Dead is promised within"
+    );
+    println!(
+        "1 s, a hang within two probe intervals (20 or 60 s); ! is late, ✗ wrong, - not there.\n"
+    );
+    print!("{}", table::head());
+    let mut outcomes = Vec::new();
+    let mut untried = 0;
+    let pairs: Vec<(&Entry, &String)> = entries.iter().zip(&images).collect();
+    for group in pairs.chunk_by(|(a, _), (b, _)| a.negative && b.negative) {
+        for (entry, outcome) in group.chunks(AT_ONCE).flat_map(|some| trials(&field, some)) {
+            match outcome {
+                Ok(outcome) => {
+                    print!("{}", table::row(entry, &outcome, width));
+                    outcomes.push((entry, outcome));
+                }
+                Err(error) => {
+                    untried += 1;
+                    println!("{}: could not be tried: {error:#}", entry.name);
+                }
+            }
+        }
+    }
+    let less_right = print_comparison(&outcomes);
+    let perfect = print_summary(&outcomes);
+    let passed = perfect && untried == 0 && less_right == 0;
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// One service with all its faults, or some impostors at the same time.
+fn trials<'a>(
+    field: &Field,
+    some: &[(&'a Entry, &'a String)],
+) -> Vec<(&'a Entry, Result<Outcome>)> {
+    std::thread::scope(|scope| {
+        let trial = |&(entry, image): &(&'a Entry, &'a String)| {
+            let run = move || field.trial(entry, image, &Fault::ALL, !entry.negative);
+            (entry, scope.spawn(run))
+        };
+        let threads: Vec<_> = some.iter().map(trial).collect();
+        let end = |(entry, thread): (_, std::thread::ScopedJoinHandle<'_, _>)| {
+            (
+                entry,
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            )
+        };
+        threads.into_iter().map(end).collect()
+    })
+}
+
+/// Prints the table beside nmap; returns the number of rows in which nmap is right and Diogenes is not.
+fn print_comparison(outcomes: &[(&Entry, Outcome)]) -> usize {
+    let mut less_right = 0;
+    println!(
+        "\nThe same containers, found out from within and from outside: seconds from attach to full"
+    );
+    println!(
+        "knowledge, and of nmap -sV on the published ports.\n\n{}",
+        table::beside_head().trim_end()
+    );
+    for (entry, outcome) in outcomes {
+        let (Some(beside), Some(truth)) = (&outcome.beside, entry.service.first()) else {
+            continue;
+        };
+        let told = &outcome.verdict.first;
+        print!("{}", table::beside_row(entry, told, beside));
+        if beside.scan.names(truth) && told.kind != truth.kind {
+            less_right += 1;
+            println!("    ✗ nmap names it, and Diogenes does not");
+        }
+    }
+    less_right
+}
+
+/// Prints precision and recall; returns whether both are whole.
+fn print_summary(outcomes: &[(&Entry, Outcome)]) -> bool {
+    let mut sorts = BTreeMap::<Sort, Tally>::new();
+    let mut whole = Tally::default();
+    for (sort, tally) in outcomes
+        .iter()
+        .flat_map(|(_, outcome)| &outcome.verdict.tallies)
+    {
+        *sorts.entry(*sort).or_default() += *tally;
+        whole += *tally;
+    }
+    let sorts: Vec<(Sort, Tally)> = sorts.into_iter().collect();
+    let wrongs: usize = outcomes
+        .iter()
+        .map(|(_, outcome)| outcome.verdict.wrongs.len())
+        .sum();
+    println!(
+        "\n{} entries, {wrongs} things wrong\n\n{}",
+        outcomes.len(),
+        table::summary(&sorts, whole)
+    );
+    whole.is_perfect() && wrongs == 0
+}
