@@ -78,6 +78,7 @@ pub fn image(entry: &Entry) -> Result<String> {
         docker(&[
             "build",
             "-q",
+            "--force-rm",
             "--network=host",
             "-t",
             &name,

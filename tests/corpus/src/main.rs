@@ -79,7 +79,7 @@ fn trials<'a>(
     })
 }
 
-/// Prints the table beside nmap; returns the number of rows in which nmap is right and Diogenes is not.
+/// Prints the table beside nmap; returns the number of rows in which nmap knows more.
 fn print_comparison(outcomes: &[(&Entry, Outcome)]) -> usize {
     let mut less_right = 0;
     println!(
@@ -95,9 +95,9 @@ fn print_comparison(outcomes: &[(&Entry, Outcome)]) -> usize {
         };
         let told = &outcome.verdict.first;
         print!("{}", table::beside_row(entry, told, beside));
-        if beside.scan.names(truth) && told.kind != truth.kind {
+        if let Some(missed) = beside.missed(truth, told) {
             less_right += 1;
-            println!("    ✗ nmap names it, and Diogenes does not");
+            println!("    ✗ {missed}");
         }
     }
     less_right

@@ -10,7 +10,7 @@ use crate::entry::Expected;
 /// What nmap says of a port, and how long it took for all that it was asked.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// Its words, port by port: product and version, or the service's name alone, with a question mark where it guesses
+    /// Its words for each port, in the order of the question: product and version, or the service's name alone, with a question mark where it guesses
     /// by the port.
     pub words: Vec<String>,
     /// From its start to its end.
@@ -54,7 +54,14 @@ pub fn scan(ports: &[u16]) -> Result<Scan> {
         String::from_utf8_lossy(&output.stderr)
     );
     let told = String::from_utf8_lossy(&output.stdout);
-    let words = told.split("<port ").skip(1).map(words).collect();
+    // nmap tells them by number, whatever the order of the question.
+    let elements: Vec<&str> = told.split("<port ").skip(1).collect();
+    let of = |port: &u16| {
+        let id = format!("portid=\"{port}\"");
+        let element = elements.iter().find(|it| it.contains(&id));
+        element.map_or("-".to_owned(), |it| words(it))
+    };
+    let words = ports.iter().map(of).collect();
     Ok(Scan { words, took })
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::entry::{Entry, Expected, Fault, How};
 use crate::nmap::{self, Scan};
 use crate::stage::{Held, Stage};
-use crate::verdict::{Sort, Verdict, after_fault, health_of, judge};
+use crate::verdict::{Sort, Told, Verdict, after_fault, health_of, judge};
 
 /// Within which a dead service is promised to be told.
 const DEATH_PROMISE: Duration = Duration::from_secs(1);
@@ -67,6 +67,24 @@ pub struct Beside {
     pub attach_to_knowledge: Option<Duration>,
     /// nmap's.
     pub scan: Scan,
+    /// The version as the package tells it.
+    pub version: String,
+}
+
+impl Beside {
+    /// What nmap knows of a service and Diogenes does not; None where there is nothing.
+    #[must_use]
+    pub fn missed(&self, truth: &Expected, told: &Told) -> Option<&'static str> {
+        let words = self.scan.words.first().map(String::as_str);
+        let tells_version = || words.is_some_and(|it| it.contains(&self.version));
+        if self.scan.names(truth) && told.kind != truth.kind {
+            Some("nmap names it, and Diogenes does not")
+        } else if told.version.starts_with('✗') && tells_version() {
+            Some("nmap tells its version, and Diogenes does not")
+        } else {
+            None
+        }
+    }
 }
 
 impl Field {
@@ -132,10 +150,12 @@ impl Field {
     ) -> Result<(Verdict, Option<Beside>)> {
         let stage = self.stage(entry, image, "well", compared);
         let versions = stage.versions(entry)?;
-        let settled = self.settle(&stage, entry, &versions);
+        let (settled, alarm) = self.settle(&stage, entry, &versions);
         let ports = entry.service.first().map_or(&[][..], |it| &it.ports);
         if !compared || ports.is_empty() {
-            return Ok((judge(entry, &versions, &settled), None));
+            let mut verdict = judge(entry, &versions, &settled);
+            verdict.start(alarm);
+            return Ok((verdict, None));
         }
         let attach_to_knowledge = self.attach_anew(&stage, &settled);
         let published: Result<Vec<u16>> = ports.iter().map(|&port| stage.published(port)).collect();
@@ -143,8 +163,10 @@ impl Field {
         let beside = Beside {
             attach_to_knowledge,
             scan,
+            version: versions.first().cloned().unwrap_or_default(),
         };
-        let verdict = judge(entry, &versions, &self.known(&stage));
+        let mut verdict = judge(entry, &versions, &self.known(&stage));
+        verdict.start(alarm);
         Ok((verdict, Some(beside)))
     }
 
@@ -168,13 +190,16 @@ impl Field {
         Stage::start(entry, image, &self.network, &name, published)
     }
 
-    /// Waits until all is told as it should be, or nothing changes any more, or the patience ends.
-    fn settle(&self, stage: &Stage, entry: &Entry, versions: &[String]) -> Value {
+    /// Waits until all is told as it should be, or nothing changes any more, or the patience ends. Returns what is told
+    /// then, and the first alarm on the way.
+    fn settle(&self, stage: &Stage, entry: &Entry, versions: &[String]) -> (Value, Option<String>) {
         let start = Instant::now();
+        let mut alarm = None;
         let mut changed = start;
         let mut before = Value::Null;
         loop {
             let known = self.known(stage);
+            alarm = alarm.or_else(|| alarm_in(&known));
             let facts = facts(&known);
             if facts != before {
                 (changed, before) = (Instant::now(), facts);
@@ -189,7 +214,7 @@ impl Field {
                 perfect || (listens && calm)
             };
             if done || start.elapsed() >= entry.patience() {
-                return known;
+                return (known, alarm);
             }
             std::thread::sleep(LOOK);
         }
@@ -321,6 +346,16 @@ fn bring_about(
         Fault::Gone => stage.signal_all(&how.kill, Signal::KILL)?,
     }
     Ok(None)
+}
+
+/// The first service that is told to be unwell.
+fn alarm_in(known: &Value) -> Option<String> {
+    let mut services = known["services"].as_array()?.iter();
+    let unwell = |it: &&Value| it["health"] == "unhealthy" || it["health"] == "degraded";
+    let service = services.find(unwell)?;
+    let word = |key: &str| service[key].as_str().unwrap_or_default();
+    let why = service["evidence"][0].as_str().unwrap_or_default();
+    Some(format!("{} is {}: {why}", word("kind"), word("health")))
 }
 
 /// What is told of each service, without what changes all the time.

@@ -10,8 +10,11 @@ use serde_json::Value;
 
 use crate::entry::{Entry, Expected};
 
-/// Kinds by which something unknown is described.
-const DESCRIPTIONS: &[&str] = &["process", "tcp", "udp", "unix", "http"];
+/// Kinds by which something unknown is described: by its process, or by the protocol it was heard to speak. `mysql` is
+/// not among them, for it is also the name of a program that MariaDB is not.
+const DESCRIPTIONS: &[&str] = &[
+    "process", "tcp", "udp", "unix", "http", "ssh", "smtp", "imap", "pop3", "ftp", "amqp",
+];
 
 /// How much was told, and how much of it was right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,6 +112,8 @@ pub enum Sort {
     Ports,
     /// Its version.
     Version,
+    /// Its health while it starts: not there yet, but not unwell.
+    Start,
     /// Its health when nothing is wrong.
     Well,
     /// Its health after a fault.
@@ -124,6 +129,7 @@ impl Sort {
             Self::Role => "role",
             Self::Ports => "ports",
             Self::Version => "version",
+            Self::Start => "health at the start",
             Self::Well => "health when well",
             Self::Fault => "health after a fault",
         }
@@ -191,6 +197,17 @@ impl Verdict {
                     .push(format!("{of}: {} is not told ({truth})", sort.word()));
                 "✗-".to_owned()
             }
+        }
+    }
+
+    /// Notes whether a container was said to be unwell while it started.
+    pub fn start(&mut self, alarm: Option<String>) {
+        match alarm {
+            Some(alarm) => {
+                self.note(Sort::Start, Tally::wrong());
+                self.wrongs.push(format!("while it starts: {alarm}"));
+            }
+            None => self.note(Sort::Start, Tally::right()),
         }
     }
 
@@ -310,14 +327,17 @@ fn compare(
     }
 }
 
-/// The health that is told of the service a fault shows on: by kind, else by port, else the container's.
+/// The health that is told of the service a fault shows on, known by its kind or else by a port; `unknown` where it is
+/// not told of.
 #[must_use]
 pub fn health_of<'a>(known: &'a Value, truth: &Expected) -> &'a str {
     let services = || known["services"].as_array().into_iter().flatten();
     let found = services()
         .find(|it| it["kind"] == truth.kind.as_str())
         .or_else(|| services().find(|it| shares_port(it, &truth.ports)));
-    text(&found.unwrap_or(known)["health"]).unwrap_or("unknown")
+    found
+        .and_then(|it| text(&it["health"]))
+        .unwrap_or("unknown")
 }
 
 /// The tally of what was said after a fault: whether it was seen, and if not, what was said instead.
