@@ -23,10 +23,9 @@ fn main() -> Result<ExitCode> {
     let field = Field::prepare();
     let width = table::width();
     println!(
-        "What is told of each, and seconds from each fault until it is told. Dead is promised within"
-    );
-    println!(
-        "1 s, a hang within two probe intervals (20 or 60 s); ! is late, ✗ wrong, - not there.\n"
+        "What is told of each, and the seconds from each fault until it is told. Dead is\n\
+         promised within 1 s, a hang within two probe intervals (20 or 60 s).\n\
+         ! is late, ✗ wrong, - not there.\n"
     );
     print!("{}", table::head());
     let mut outcomes = Vec::new();
@@ -46,7 +45,7 @@ fn main() -> Result<ExitCode> {
             }
         }
     }
-    let less_right = print_comparison(&outcomes);
+    let less_right = print_comparison(&outcomes, width);
     let perfect = print_summary(&outcomes);
     let passed = perfect && untried == 0 && less_right == 0;
     Ok(if passed {
@@ -80,21 +79,19 @@ fn trials<'a>(
 }
 
 /// Prints the table beside nmap; returns the number of rows in which nmap knows more.
-fn print_comparison(outcomes: &[(&Entry, Outcome)]) -> usize {
+fn print_comparison(outcomes: &[(&Entry, Outcome)], width: usize) -> usize {
     let mut less_right = 0;
-    println!(
-        "\nThe same containers, found out from within and from outside: seconds from attach to full"
-    );
-    println!(
-        "knowledge, and of nmap -sV on the published ports.\n\n{}",
-        table::beside_head().trim_end()
+    print!(
+        "\nThe same containers, found out from within and from outside: the seconds from\n\
+         attach to full knowledge, and those of nmap -sV on the published ports.\n\n{}",
+        table::beside_head()
     );
     for (entry, outcome) in outcomes {
         let (Some(beside), Some(truth)) = (&outcome.beside, entry.service.first()) else {
             continue;
         };
         let told = &outcome.verdict.first;
-        print!("{}", table::beside_row(entry, told, beside));
+        print!("{}", table::beside_row(entry, told, beside, width));
         if let Some(missed) = beside.missed(truth, told) {
             less_right += 1;
             println!("    ✗ {missed}");

@@ -77,12 +77,12 @@ fn service(name: &str, outcome: &Outcome) -> String {
 /// How much of all was right, by sort and together.
 #[must_use]
 pub fn summary(tallies: &[(Sort, Tally)], whole: Tally) -> String {
-    let mut text = format!("{:<22} {:>9} {:>9}\n", "", "precision", "recall");
+    let mut text = format!("{:<20} {:>9} {:>9}\n", "", "precision", "recall");
     let mut one = |word: &str, tally: Tally| {
         let part = |part: u32, whole: u32| format!("{part} of {whole}");
         let _ = writeln!(
             text,
-            "{word:<22} {:>8.1}% {:>8.1}%   claims {:<12} facts {}",
+            "{word:<20} {:>8.1}% {:>8.1}%  claims {:<11} facts {}",
             tally.precision(),
             tally.recall(),
             part(tally.true_claims, tally.claims),
@@ -107,7 +107,7 @@ pub fn beside_head() -> String {
 
 /// One entry of the comparison: names and versions, with the seconds from attach to full knowledge, and of the scan.
 #[must_use]
-pub fn beside_row(entry: &Entry, told: &Told, beside: &Beside) -> String {
+pub fn beside_row(entry: &Entry, told: &Told, beside: &Beside, width: usize) -> String {
     let own = beside.attach_to_knowledge.map_or("✗".to_owned(), seconds);
     let version = if told.version == "-" {
         ""
@@ -121,7 +121,7 @@ pub fn beside_row(entry: &Entry, told: &Told, beside: &Beside) -> String {
         "{:<11} {own:>6} {name:<26} {:>6} {}\n",
         fit(&entry.name, 11),
         seconds(scan.took),
-        fit(&words, 28)
+        fit(&words, width - 53)
     )
 }
 
