@@ -36,7 +36,8 @@ pub struct Entry {
     pub beside: Vec<String>,
     /// The shell script that becomes the service, in the foreground.
     pub start: String,
-    /// The kernel's name of the service's processes (`ps -o comm`); empty where no fault concerns them.
+    /// The kernel's names of the service's processes (`ps -o comm`), separated by spaces; empty where no fault concerns
+    /// them.
     #[serde(default)]
     pub process: String,
     /// How long it may take until all of it is up and known, in seconds.

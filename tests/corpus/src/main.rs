@@ -7,7 +7,7 @@ use anyhow::Result;
 use diogenes_corpus::entry::{self, Entry, Fault};
 use diogenes_corpus::image::image;
 use diogenes_corpus::table;
-use diogenes_corpus::trial::{Field, Outcome};
+use diogenes_corpus::trial::{Field, Outcome, caught, joined};
 use diogenes_corpus::verdict::{Sort, Tally};
 
 /// As many impostors are looked at together: they do nothing but wait. As many containers does a service have at most.
@@ -16,9 +16,19 @@ const AT_ONCE: usize = Fault::ALL.len();
 fn main() -> Result<ExitCode> {
     let chosen = std::env::var("CORPUS").unwrap_or_default();
     let entries = entry::choose(entry::all()?, &chosen)?;
-    let images = entries.iter().map(image).collect::<Result<Vec<_>>>()?;
+    let mut untried = 0;
+    let mut pairs: Vec<(&Entry, String)> = Vec::new();
+    for entry in &entries {
+        match caught(|| image(entry)) {
+            Ok(image) => pairs.push((entry, image)),
+            Err(error) => {
+                untried += 1;
+                println!("{}: its image cannot be made: {error:#}", entry.name);
+            }
+        }
+    }
     if std::env::args().any(|it| it == "images") {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(exit(untried == 0));
     }
     let field = Field::prepare();
     let width = table::width();
@@ -29,8 +39,6 @@ fn main() -> Result<ExitCode> {
     );
     print!("{}", table::head());
     let mut outcomes = Vec::new();
-    let mut untried = 0;
-    let pairs: Vec<(&Entry, &String)> = entries.iter().zip(&images).collect();
     for group in pairs.chunk_by(|(a, _), (b, _)| a.negative && b.negative) {
         for (entry, outcome) in group.chunks(AT_ONCE).flat_map(|some| trials(&field, some)) {
             match outcome {
@@ -47,33 +55,27 @@ fn main() -> Result<ExitCode> {
     }
     let less_right = print_comparison(&outcomes, width);
     let perfect = print_summary(&outcomes);
-    let passed = perfect && untried == 0 && less_right == 0;
-    Ok(if passed {
+    Ok(exit(perfect && untried == 0 && less_right == 0))
+}
+
+fn exit(passed: bool) -> ExitCode {
+    if passed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
 /// One service with all its faults, or some impostors at the same time.
-fn trials<'a>(
-    field: &Field,
-    some: &[(&'a Entry, &'a String)],
-) -> Vec<(&'a Entry, Result<Outcome>)> {
+fn trials<'a>(field: &Field, some: &[(&'a Entry, String)]) -> Vec<(&'a Entry, Result<Outcome>)> {
     std::thread::scope(|scope| {
-        let trial = |&(entry, image): &(&'a Entry, &'a String)| {
-            let run = move || field.trial(entry, image, &Fault::ALL, !entry.negative);
-            (entry, scope.spawn(run))
+        let start = |(entry, image): &'_ (&'a Entry, String)| {
+            let (entry, image) = (*entry, image.clone());
+            let trial = move || field.trial(entry, &image, &Fault::ALL, !entry.negative);
+            (entry, scope.spawn(trial))
         };
-        let threads: Vec<_> = some.iter().map(trial).collect();
-        let end = |(entry, thread): (_, std::thread::ScopedJoinHandle<'_, _>)| {
-            (
-                entry,
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            )
-        };
+        let threads: Vec<_> = some.iter().map(start).collect();
+        let end = |(entry, thread)| (entry, joined(thread));
         threads.into_iter().map(end).collect()
     })
 }

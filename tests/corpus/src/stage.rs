@@ -115,24 +115,24 @@ impl Stage {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Sends a signal to all processes of this name.
+    /// Sends a signal to all processes of these names, separated by spaces.
     ///
     /// # Errors
     /// Where there is none.
-    pub fn signal_all(&self, name: &str, signal: Signal) -> Result<()> {
-        let processes = self.processes_of(name)?;
+    pub fn signal_all(&self, names: &str, signal: Signal) -> Result<()> {
+        let processes = self.processes_of(names)?;
         for process in &processes {
             send(process, signal);
         }
         Ok(())
     }
 
-    /// Sends a signal to the main process of this name: the one from which the others come.
+    /// Sends a signal to the main process of these names: the one from which the others come.
     ///
     /// # Errors
     /// Where there is none.
-    pub fn signal_main(&self, name: &str, signal: Signal) -> Result<()> {
-        let processes = self.processes_of(name)?;
+    pub fn signal_main(&self, names: &str, signal: Signal) -> Result<()> {
+        let processes = self.processes_of(names)?;
         let is_child = |it: &Process| processes.iter().any(|other| other.pid == it.parent);
         let main = processes
             .iter()
@@ -142,23 +142,23 @@ impl Stage {
         Ok(())
     }
 
-    /// Ends all processes of this name, and starts the service anew.
+    /// Ends all processes of these names, and starts the service anew.
     ///
     /// # Errors
     /// Where there is none of them, or they do not end.
-    pub fn restart(&self, name: &str) -> Result<()> {
-        self.end(name)?;
+    pub fn restart(&self, names: &str) -> Result<()> {
+        self.end(names)?;
         docker(&["kill", "--signal=USR1", self.container.id()]);
         Ok(())
     }
 
-    /// Ends all processes of this name: by SIGTERM, and after five seconds by SIGKILL.
+    /// Ends all processes of these names: by SIGTERM, and after five seconds by SIGKILL.
     ///
     /// # Errors
     /// Where there is none.
-    pub fn end(&self, name: &str) -> Result<()> {
-        let before: BTreeSet<i32> = self.processes_of(name)?.iter().map(|it| it.pid).collect();
-        self.signal_main(name, Signal::TERM)?;
+    pub fn end(&self, names: &str) -> Result<()> {
+        let before: BTreeSet<i32> = self.processes_of(names)?.iter().map(|it| it.pid).collect();
+        self.signal_main(names, Signal::TERM)?;
         for _ in 0..50 {
             std::thread::sleep(Duration::from_millis(100));
             if !self.processes()?.iter().any(|it| before.contains(&it.pid)) {
@@ -232,12 +232,12 @@ impl Stage {
         }
     }
 
-    fn processes_of(&self, name: &str) -> Result<Vec<Process>> {
+    fn processes_of(&self, names: &str) -> Result<Vec<Process>> {
         let mut processes = self.processes()?;
-        processes.retain(|it| it.name == name);
+        processes.retain(|it| names.split(' ').any(|name| it.name == name));
         ensure!(
             !processes.is_empty(),
-            "no process is called {name}:\n{}",
+            "no process is called {names}:\n{}",
             self.container.top()
         );
         Ok(processes)

@@ -368,8 +368,19 @@ fn facts(known: &Value) -> Value {
     facts.collect()
 }
 
+/// Does some work of which a panic is to be an error like any other.
+///
+/// # Errors
+/// The work's own, and its panic.
+pub fn caught<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| joined(scope.spawn(work)))
+}
+
 /// What a thread came to; its panic is an error, for the testkit panics with a sentence.
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+///
+/// # Errors
+/// Its own, and its panic.
+pub fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned()));
