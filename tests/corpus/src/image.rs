@@ -15,7 +15,7 @@ use crate::entry::Entry;
 
 /// The label that holds the hash of what an image was made from; the same as that of the tests' other images.
 const RECIPE: &str = "io.diogenes.recipe";
-/// PID 1 of every container of the corpus.
+/// PID 1 of a service's container.
 const KEEP: &str = include_str!("keep.sh");
 
 /// The image of `entry`, made where it is not there yet.
@@ -103,6 +103,11 @@ fn dockerfile(entry: &Entry) -> String {
             entry.packages.join(" ")
         );
     }
-    lines += "COPY root /\nRUN sh /corpus/setup\nENTRYPOINT [\"/corpus/keep\"]\n";
+    // An impostor is what its container is there for.
+    let first = if entry.negative { "start" } else { "keep" };
+    let _ = writeln!(
+        lines,
+        "COPY root /\nRUN sh /corpus/setup\nENTRYPOINT [\"/corpus/{first}\"]"
+    );
     lines
 }
