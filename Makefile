@@ -1,10 +1,10 @@
 # Diogenes: what people type. Each target says what it does; the steps themselves are in deploy/scripts.
 .DEFAULT_GOAL := help
-.PHONY: help toolchain engine images build build-test install uninstall demo demo-down test test-fast check-metrics fuzz lint deny bench clean
+.PHONY: help toolchain engine images build build-test install uninstall demo demo-down test test-fast corpus check-metrics fuzz lint deny bench clean
 
 SCRIPTS := deploy/scripts
 # The tests that need a container engine; the others need nothing but Rust.
-ENGINE_TESTS := package(diogenes-tests) + (package(diogenes-testkit) & kind(test))
+ENGINE_TESTS := package(diogenes-tests) + ((package(diogenes-testkit) + package(diogenes-corpus)) & kind(test))
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: build build-test images ## Everything, also the end-to-end tests on the re
 
 test-fast: ## The tests that need no Engine
 	cargo nextest run --workspace --filterset 'not ($(ENGINE_TESTS))'
+
+corpus: build build-test images ## Real services, what is known of them, well and broken; CORPUS=redis,nginx for some
+	@$(SCRIPTS)/corpus.sh
 
 fuzz: ## Bytes made up by libFuzzer for every reader of untrusted bytes, a minute each
 	@$(SCRIPTS)/fuzz.sh

@@ -43,8 +43,8 @@ impl Engine {
     }
 }
 
-/// Removes the containers of test processes that are no more. Those of living ones, also of another run beside
-/// this one, stay.
+/// Removes the containers and networks of test processes that are no more. Those of living ones, also of another run
+/// beside this one, stay.
 ///
 /// # Panics
 /// Where the engine does not answer.
@@ -53,12 +53,19 @@ pub fn sweep() {
     let label = run_id::LABEL;
     let filter = format!("label={label}");
     let format = format!("{{{{.ID}}}} {{{{.Label \"{label}\"}}}}");
-    for line in docker(&["ps", "-a", "--filter", &filter, "--format", &format]).lines() {
-        if let Some((id, run)) = line.split_once(' ')
-            && !run_id::lives(run)
-        {
-            // Another process may sweep at the same time: a container that is gone already is as good.
-            attempt(&["rm", "-f", "-v", id]);
+    let list =
+        |what: &[&str]| docker(&[what, &["--filter", &filter, "--format", &format]].concat());
+    // Another process may sweep at the same time: what is gone already is as good.
+    for (listing, removal) in [
+        (list(&["ps", "-a"]), &["rm", "-f", "-v"][..]),
+        (list(&["network", "ls"]), &["network", "rm"][..]),
+    ] {
+        for line in listing.lines() {
+            if let Some((id, run)) = line.split_once(' ')
+                && !run_id::lives(run)
+            {
+                attempt(&[removal, &[id]].concat());
+            }
         }
     }
 }

@@ -107,6 +107,19 @@ pub fn scratch_image_of(name: &str, programs: &[&Path], instructions: &str) -> S
     image
 }
 
+/// A label of an image; None where there is no such image, or it has no such label.
+///
+/// # Panics
+/// Where the client cannot be run.
+#[track_caller]
+#[must_use]
+pub fn image_label(image: &str, label: &str) -> Option<String> {
+    let format = format!("{{{{index .Config.Labels \"{label}\"}}}}");
+    let output = attempt(&["image", "inspect", "--format", &format, image]);
+    let value = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !value.is_empty()).then_some(value)
+}
+
 fn file_name(program: &Path) -> String {
     let name = program.file_name().expect("a program has a file name");
     name.to_string_lossy().into_owned()

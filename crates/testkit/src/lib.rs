@@ -15,6 +15,7 @@ mod dist;
 mod docker;
 mod engine;
 mod image;
+mod network;
 mod run_id;
 mod supervisor;
 mod wait;
@@ -24,7 +25,8 @@ pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};
 pub use image::{
-    LISTENER, base_image, demo_image, listener_image, scratch_image, scratch_image_of,
+    LISTENER, base_image, demo_image, image_label, listener_image, scratch_image, scratch_image_of,
 };
+pub use network::Network;
 pub use supervisor::{Supervisor, SupervisorSpec};
 pub use wait::wait_until;
