@@ -171,7 +171,7 @@ fn is_first() -> bool {
 }
 
 /// prctl(2), `PR_SET_PDEATHSIG`.
-fn die_with_parent(signal: libc::c_int) -> Result<(), Errno> {
+pub(crate) fn die_with_parent(signal: libc::c_int) -> Result<(), Errno> {
     let signal = libc::c_ulong::from(signal.unsigned_abs());
     // SAFETY: the option takes a number.
     match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } {

@@ -269,6 +269,13 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
             "it listens on no port: nothing proves that it works, or that it does not",
         );
     }
+    // Some listener that nobody could be seen to hold may be its own, and is told of by its port.
+    if track.seen.is_closed {
+        return fact(
+            Health::Unknown,
+            "it cannot be looked into: whether it listens is not known",
+        );
+    }
     match track.age(now) {
         Some(age) if age < LISTENS_BY => fact(
             Health::Starting,

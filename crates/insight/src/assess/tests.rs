@@ -926,3 +926,48 @@ proptest! {
         prop_assert_eq!(play(&steps), play(&steps));
     }
 }
+
+#[test]
+fn who_cannot_be_looked_into_is_not_said_to_listen_nowhere() {
+    let hidden = |listeners: fn(Scene) -> Scene| {
+        let redis = Scene::new()
+            .process(1, 0, "/sbin/init", &["init"])
+            .process(17, 1, "/usr/bin/redis-server", &["redis-server *:6379"])
+            .with(|p| {
+                p.executable = None;
+                p.started_at = at(0);
+            });
+        listeners(redis)
+    };
+    // Somebody listens, nobody knows who: that is the port's own service, and it is well.
+    let mut play = Play::healthy(hidden(|scene| scene.tcp("0.0.0.0", 6379, &[])));
+    let speaks = ProbeOutcome {
+        protocol: Some("redis".into()),
+        ..answers()
+    };
+    play.wait(30_000);
+    play.probe(speaks.clone());
+    for _ in 0..2 {
+        let report = play.report();
+        let told: Vec<_> = report
+            .services
+            .iter()
+            .map(|one| (one.key.as_str(), one.health))
+            .collect();
+        let expected = [("redis", Health::Unknown), ("tcp:6379", Health::Healthy)];
+        assert_eq!(told, expected);
+        let why = report.services[0].evidence[0].to_string();
+        assert!(why.contains("cannot be looked into"), "{why}");
+        play.wait(90_000);
+        play.look();
+        play.probe(speaks.clone());
+    }
+    // Who can be looked into and listens nowhere is told so.
+    let mut play = Play::healthy(hidden(|scene| {
+        scene.with(|p| p.executable = Some("/usr/bin/redis-server".into()))
+    }));
+    assert_eq!(play.first().0, Health::Starting);
+    play.wait(90_000);
+    play.look();
+    assert_eq!(play.first().0, Health::Unhealthy);
+}

@@ -58,6 +58,8 @@ pub struct Recognised {
     pub started_at: Option<Timestamp>,
     /// What its main process runs, by which it is known again after a restart.
     pub program: Untrusted,
+    /// Its main process lets nobody look into it: neither what it executes could be read, nor what it holds open.
+    pub is_closed: bool,
     /// Whether it was started into a running container (`docker exec`), and may leave it as it came.
     pub visitor: bool,
     /// How it may be probed, the best way first; empty where there is no way.
@@ -160,6 +162,7 @@ fn describe_process(main: &Process) -> Recognised {
     Recognised {
         key: String::new(),
         program: name.clone(),
+        is_closed: main.executable.is_none(),
         name,
         entry: None,
         kind: "process",
@@ -235,6 +238,7 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                 pids: Vec::new(),
                 started_at: None,
                 program: Untrusted::default(),
+                is_closed: false,
                 visitor: false,
                 probes: targets(&listeners, None, false)
                     .into_iter()
