@@ -31,6 +31,7 @@ use diogenes_discovery::logs::{Part, Writer};
 use diogenes_discovery::{Scanner, Scope};
 use diogenes_insight::{Assessor, Due};
 use diogenes_linux::contract::{AGENT_NAME, AGENT_UID};
+use diogenes_linux::timer::Timer;
 use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
 use diogenes_proto::{
@@ -166,6 +167,7 @@ impl Task {
     }
 
     async fn run(mut self, mut waiting: mpsc::Receiver<Asked>) {
+        let timer = Timer::new().ok();
         self.listeners = self.scanner.listening();
         self.look();
         loop {
@@ -177,7 +179,7 @@ impl Task {
                 },
                 _ = self.watch.died() => self.look_within(BURIAL_TIME),
                 Some(Ok((key, kind, outcome))) = self.probes.join_next() => self.probed(&key, kind, outcome),
-                () = sleep_until(due) => self.tick(),
+                () = wait_until(&timer, due) => self.tick(),
             }
             self.answer_once_awake();
         }
@@ -507,6 +509,18 @@ impl Task {
                 "there is no such snapshot or page any more; ask without a hash for a new one",
             ),
         }
+    }
+}
+
+/// Returns at this moment; by the runtime's own timer where there is no other.
+async fn wait_until(timer: &Option<Timer>, due: Instant) {
+    match timer {
+        Some(timer) => {
+            timer
+                .after(due.saturating_duration_since(Instant::now()))
+                .await
+        }
+        None => sleep_until(due).await,
     }
 }
 

@@ -387,9 +387,7 @@ fn it_rests_while_a_supervisor_s_companion_is_there_and_still_tells_the_truth() 
     says(&container, "0", "(healthy)");
 
     // The other one leaves: it takes up again.
-    wait_until(SOON * 2, "it to rest again", || {
-        (wakes() == 0).then_some(())
-    });
+    wait_until(SOON * 2, "it to rest again", rests);
     drop(supervisor);
     wait_until(SOON * 3, "it to rise", is_awake);
     says(&container, "0", "(healthy)");

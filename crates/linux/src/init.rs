@@ -91,7 +91,7 @@ pub fn run(order: &Order) -> Result<u8, Errno> {
     let mut application = Application::start(&order.command, order.to_group, &inherited)?;
     // Whatever is mounted on the working directory stays the application's alone.
     let _ = rustix::process::chdir("/");
-    let mut companion = order.companion.then(|| Companion::start(Instant::now()));
+    let mut companion = order.companion.then(|| Companion::beside(Instant::now()));
     // What the start needed is not needed again: the loop is a few pages of the program.
     memory::release_program_code();
     let status = loop {

@@ -9,7 +9,7 @@
 //! [`contract`] lists what an agent is started with, [`confine`] is the agent's own last step, [`pidfd`]
 //! awaits the end of processes, [`peer`] tells who is at the other end, [`sock_diag`] asks the kernel for listening sockets, and [`calls`] tries whether it
 //! answers at all; [`fs_identity`] reads what is another user's; [`init`] is the first process of a container whose image
-//! holds the companion; [`signals`] is what whoever starts programs must put right.
+//! holds the companion; [`timer`] wakes once; [`signals`] is what whoever starts programs must put right.
 #![allow(
     unsafe_code,
     reason = "the one crate where it is allowed; each block says why it is sound"
@@ -27,3 +27,4 @@ pub mod pidfd;
 pub mod program;
 pub mod signals;
 pub mod sock_diag;
+pub mod timer;
