@@ -220,9 +220,13 @@ impl Task {
             return;
         };
         let is_all_known = self.probes.is_empty() && !self.awaits_accept;
-        if (is_all_known || Instant::now() >= until)
-            && let Mode::Waking { asked, .. } = std::mem::replace(&mut self.mode, Mode::Awake)
-        {
+        if !is_all_known && Instant::now() < until {
+            return;
+        }
+        if let Mode::Waking { asked, .. } = std::mem::replace(&mut self.mode, Mode::Awake) {
+            // What was true before the rest says nothing of who has not answered after it.
+            self.assessor.doubt_unanswered(Timestamp::now());
+            self.conclude();
             for (request, reply) in asked {
                 self.answer(request, reply);
             }

@@ -257,6 +257,9 @@ fn protocol(track: &Track, now: Timestamp) -> Fact {
     match &track.outcome {
         Some((_, outcome)) => answered(track, outcome, now),
         None if track.is_young(now) => fact(Health::Starting, "it has just started"),
+        None if track.schedule.is_in_flight(now) => {
+            fact(Health::Unknown, "it was asked and has not answered yet")
+        }
         None => fact(Health::Unknown, "it has not been asked yet"),
     }
 }

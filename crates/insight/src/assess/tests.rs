@@ -949,14 +949,13 @@ fn who_cannot_be_looked_into_is_not_said_to_listen_nowhere() {
     play.probe(speaks.clone());
     for _ in 0..2 {
         let report = play.report();
-        let told: Vec<_> = report
-            .services
-            .iter()
-            .map(|one| (one.key.as_str(), one.health))
-            .collect();
-        let expected = [("redis", Health::Unknown), ("tcp:6379", Health::Healthy)];
-        assert_eq!(told, expected);
-        let why = report.services[0].evidence[0].to_string();
+        let of = |key: &str| report.services.iter().find(|s| s.key == key);
+        let (claimed, port) = (of("redis").unwrap(), of("tcp:6379").unwrap());
+        assert_eq!(
+            (claimed.health, port.health),
+            (Health::Unknown, Health::Healthy)
+        );
+        let why = claimed.evidence[0].to_string();
         assert!(why.contains("cannot be looked into"), "{why}");
         play.wait(90_000);
         play.look();
@@ -970,4 +969,22 @@ fn who_cannot_be_looked_into_is_not_said_to_listen_nowhere() {
     play.wait(90_000);
     play.look();
     assert_eq!(play.first().0, Health::Unhealthy);
+}
+
+#[test]
+fn an_old_answer_does_not_count_for_who_is_being_asked() {
+    let mut play = Play::healthy(scene::redis());
+    play.wait(600_000);
+    play.look();
+    assert_eq!(play.assessor.due(at(play.now_ms)).len(), 1);
+    play.wait(1_500);
+    assert_eq!(play.first().0, Health::Healthy);
+    play.assessor.doubt_unanswered(at(play.now_ms));
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Unknown);
+    assert!(why.contains("has not answered yet"), "{why}");
+    // Who is not being asked keeps what it has answered.
+    let mut play = Play::healthy(scene::redis());
+    play.assessor.doubt_unanswered(at(play.now_ms));
+    assert_eq!(play.first().0, Health::Healthy);
 }

@@ -22,7 +22,7 @@ use diogenes_proto::{
 
 use crate::catalogue::{Kind, Layer};
 use crate::order::{sort_by, sort_by_key};
-use crate::program::{Program, application};
+use crate::program::{Program, application, basename};
 use crate::words::{port_words, sentence};
 use family::Family;
 pub(crate) use target::targets;
@@ -150,7 +150,7 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
 /// What can be said of any process.
 fn describe_process(main: &Process) -> Recognised {
     let program = Program::of(main);
-    let name = program.map_or_else(|| main.name.clone(), |p| Untrusted::from(p.name()));
+    let name = program.map_or_else(|| main.name.clone(), |p| Untrusted::from(called(main, &p)));
     let pid = main.container_pid;
     let runs = match &main.executable {
         Some(path) => format!("pid {pid} runs {path:.200}"),
@@ -175,6 +175,18 @@ fn describe_process(main: &Process) -> Recognised {
         visitor: false,
         probes: Vec::new(),
         evidence: vec![sentence(runs)],
+    }
+}
+
+/// The name a process goes by. One file under several names is called as it was started, where the kernel and the command
+/// line agree on that: Debian's redis-server is a link to redis-check-rdb.
+fn called<'a>(process: &'a Process, program: &Program<'a>) -> &'a str {
+    let said = process.command.first().map_or("", Untrusted::as_raw);
+    let comm = process.name.as_raw();
+    if program.interpreted.is_none() && !comm.is_empty() && basename(said) == comm {
+        comm
+    } else {
+        program.name()
     }
 }
 
