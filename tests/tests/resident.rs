@@ -102,6 +102,19 @@ fn a_service_of_another_user_is_attributed_with_the_engine_s_usual_rights() {
 }
 
 #[test]
+fn the_log_of_another_user_s_process_is_read() {
+    let write = "setpriv --reuid=999 --regid=999 --clear-groups sh -c \
+        'umask 077; exec 3>>/tmp/app.log; echo it works >&3; exec sleep 1000'";
+    let container = with_companion(base_image(), &["sh", "-c", write]).run();
+    wait_until(SOON, "its log", || {
+        let request = json!({ "type": "logs", "id": 1, "lines": 10 });
+        let told = peer_of(&container).ask(&request);
+        let lines = &told["files"][0]["lines"];
+        (*lines == json!(["it works"])).then_some(())
+    });
+}
+
+#[test]
 fn a_companion_of_an_init_that_is_not_the_first_ends_with_it() {
     // Redis makes it play the trick that clears its parent's death.
     let start = format!("{AGENT} init -- sleep 1000 & start-redis; sleep 1000");
@@ -200,7 +213,6 @@ fn the_host_s_network_is_no_place() {
         .read_only()
         .network("host")
         .run();
-    companion_of(&container);
     let told = container.exec(&[AGENT, "serve"]);
     let words = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(

@@ -67,11 +67,14 @@ impl Tree {
     /// The beginning of `PID/NAME` in a single read: for files that come in one piece, or of which no more
     /// than `limit` bytes are wanted. May return one byte beyond, to tell that there is more.
     pub(crate) fn read_once(&mut self, pid: u32, name: &str, limit: usize) -> Result<&[u8], Errno> {
-        self.point_to(pid, name);
-        let file = openat(&self.directory, &*self.path, file_flags(), Mode::empty())?;
-        self.content.resize(limit + 1, 0);
-        let length = read(&file, self.content.as_mut_slice())?;
-        self.content.truncate(length);
+        self.as_owner_if_denied(pid, &mut |tree| {
+            tree.point_to(pid, name);
+            let file = openat(&tree.directory, &*tree.path, file_flags(), Mode::empty())?;
+            tree.content.resize(limit + 1, 0);
+            let length = read(&file, tree.content.as_mut_slice())?;
+            tree.content.truncate(length);
+            Ok(length)
+        })?;
         Ok(&self.content)
     }
 
@@ -134,9 +137,14 @@ impl Tree {
             Err(denied @ (Errno::ACCESS | Errno::PERM)) => denied,
             result => return result,
         };
-        let (uid, gid) = self.owner_and_group(pid)?;
-        let _owner = FsIdentity::assume(uid, gid).ok_or(denied)?;
+        let _owner = self.owner_identity(pid).ok_or(denied)?;
         read(self)
+    }
+
+    /// The owner of `PID`, as whom this thread reads files for as long as the value lives; None where it cannot.
+    pub(crate) fn owner_identity(&mut self, pid: u32) -> Option<FsIdentity> {
+        let (uid, gid) = self.owner_and_group(pid).ok()?;
+        FsIdentity::assume(uid, gid)
     }
 
     /// The size of `PID/NAME` as its inode has it.
