@@ -81,27 +81,30 @@ pub(crate) fn listen(told: Option<&Path>) -> io::Result<Listening> {
     );
     if told.is_none() && is_for_want_of_a_place && !Path::new(IN_HOST_NETWORK).exists() {
         let name = abstract_name(geteuid().as_raw())?;
-        let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+        let address = SocketAddr::from_abstract_name(&name)?;
         let place = Place::Abstract(name);
-        return Ok(Listening { listener, place });
+        return match UnixListener::bind_addr(&address) {
+            Ok(listener) => Ok(Listening { listener, place }),
+            Err(error) => Err(explain(&error, "listen on", &place)),
+        };
     }
     Err(error)
 }
 
+fn explain(error: &io::Error, what: &str, place: &dyn std::fmt::Display) -> io::Error {
+    let message = format!("cannot {what} {place}: {error}; choose another place with --socket");
+    io::Error::new(error.kind(), message)
+}
+
 /// Binds the socket for its owner alone, in place of one that a dead agent has left.
 fn listen_at_path(path: &Path) -> io::Result<UnixListener> {
-    let explain = |error: io::Error, what: &str| {
-        let message = format!(
-            "cannot {what} {}: {error}; choose another place with --socket",
-            path.display()
-        );
-        io::Error::new(error.kind(), message)
-    };
+    let explain = |error: io::Error, what: &str| explain(&error, what, &path.display());
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)
             .map_err(|error| explain(error, "make the directory of"))?;
     }
-    if UnixStream::connect(path).is_ok_and(|stream| is_trusted(&stream)) {
+    let other = Place::Path(path.to_owned()).connect();
+    if other.is_ok_and(|stream| is_trusted(&stream)) {
         let taken = io::Error::new(io::ErrorKind::AddrInUse, "another agent answers there");
         return Err(explain(taken, "listen on"));
     }

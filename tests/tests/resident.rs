@@ -2,12 +2,12 @@
 //! that it leaves the work to a supervisor's companion where one is there.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use diogenes_testkit::{
-    Container, ContainerSpec, LISTENER, Supervisor, base_image, demo_image, dist, listener_image,
-    wait_until,
+    Container, ContainerSpec, LISTENER, Supervisor, base_image, demo_image, dist, docker,
+    listener_image, wait_until,
 };
 use diogenes_tests::{Peer, SOON, agent_in, children_of, command_line, kill, status_of};
 use serde_json::{Value, json};
@@ -18,12 +18,13 @@ const AGENT: &str = "/diogenes-agent";
 /// The first process is init, with a companion beside what follows.
 fn with_companion(image: &str, command: &[&str]) -> ContainerSpec {
     Container::of(image)
-        .option(format!(
-            "--volume={}:{AGENT}:ro",
-            dist("diogenes-agent").display()
-        ))
+        .option(agent_volume())
         .entrypoint(AGENT)
         .args([&["init", "--"], command].concat().iter().copied())
+}
+
+fn agent_volume() -> String {
+    format!("--volume={}:{AGENT}:ro", dist("diogenes-agent").display())
 }
 
 /// The companion's own process, by the host's pid.
@@ -61,7 +62,7 @@ fn listener_on(container: &Container, port: u16) -> (Value, Value) {
 }
 
 fn agent(container: &Container, user: &str, words: &[&str]) -> Output {
-    let mut command = std::process::Command::new("docker");
+    let mut command = Command::new("docker");
     command.args(["exec", "--user", user, container.id(), AGENT]);
     command.args(words).output().expect("docker runs")
 }
@@ -119,10 +120,7 @@ fn a_companion_of_an_init_that_is_not_the_first_ends_with_it() {
     // Redis makes it play the trick that clears its parent's death.
     let start = format!("{AGENT} init -- sleep 1000 & start-redis; sleep 1000");
     let container = Container::of(demo_image("redis"))
-        .option(format!(
-            "--volume={}:{AGENT}:ro",
-            dist("diogenes-agent").display()
-        ))
+        .option(agent_volume())
         .entrypoint("sh")
         .args(["-c", &start])
         .run();
@@ -220,92 +218,65 @@ fn the_host_s_network_is_no_place() {
         "{words}"
     );
     let sockets = fs::read_to_string("/proc/net/unix").expect("the host's sockets");
-    let namespace =
-        fs::read_link(format!("/proc/{}/ns/mnt", container.pid())).expect("a namespace");
-    let number = namespace
-        .to_string_lossy()
-        .replace(|c: char| !c.is_ascii_digit(), "");
-    assert!(!sockets.contains(&format!("diogenes-agent-{number}")));
+    assert!(!sockets.contains(&abstract_name(&container)));
 }
 
-/// Listens on the abstract socket of a user's agent, or talks to it, as any process of the container can.
-fn abstract_socket(what: &str, namespace_of: &Container) -> String {
-    let namespace = fs::read_link(format!("/proc/{}/ns/mnt", namespace_of.pid()));
+/// What the abstract socket of user 1000's agent is called in this container.
+fn abstract_name(container: &Container) -> String {
+    let namespace = fs::read_link(format!("/proc/{}/ns/mnt", container.pid()));
+    let namespace = namespace.expect("a namespace");
     let number = namespace
-        .expect("a namespace")
         .to_string_lossy()
         .replace(|c: char| !c.is_ascii_digit(), "");
-    format!(
-        "import socket, time\nname = '\\0diogenes-agent-{number}-1000'\ns = socket.socket(socket.AF_UNIX)\n{what}"
-    )
+    format!("diogenes-agent-{number}-1000")
+}
+
+/// Python that listens on that socket, or talks to it, as any process of the container can.
+fn at_abstract_socket(container: &Container, what: &str) -> String {
+    let name = abstract_name(container);
+    format!("import socket, time\nname = '\\0{name}'\ns = socket.socket(socket.AF_UNIX)\n{what}")
+}
+
+/// Starts a program in the container, and leaves it there.
+#[track_caller]
+fn start_as(user: &str, container: &Container, words: &[&str]) {
+    docker(&[&["exec", "-d", "--user", user, container.id()], words].concat());
 }
 
 #[test]
 fn who_takes_its_place_deceives_nobody() {
     let container = Container::of(base_image())
-        .option(format!(
-            "--volume={}:{AGENT}:ro",
-            dist("diogenes-agent").display()
-        ))
+        .option(agent_volume())
         .option("--tmpfs=/run/diogenes:mode=1777")
         .user("1000")
         .read_only()
         .entrypoint("sleep")
         .args(["1000"])
         .run();
-    let run = |user: &str, words: &[&str]| {
-        let mut command = std::process::Command::new("docker");
-        command.args(["exec", "-d", "--user", user, container.id()]);
-        assert!(command.args(words).status().expect("docker runs").success());
-    };
     // At the usual place: the agent goes to the other, and is found there.
-    run(
-        "2000",
-        &[
-            "python3",
-            "-c",
-            "import os, socket, time\ns = socket.socket(socket.AF_UNIX)\ns.bind('/run/diogenes/agent.sock')\nos.chmod('/run/diogenes/agent.sock', 0o777)\ns.listen()\ntime.sleep(1000)",
-        ],
-    );
+    let squat = "import os, socket, time\nos.umask(0)\ns = socket.socket(socket.AF_UNIX)\n\
+        s.bind('/run/diogenes/agent.sock')\ns.listen()\ntime.sleep(1000)";
+    start_as("2000", &container, &["python3", "-c", squat]);
     wait_until(SOON, "somebody in its place", || {
-        let there = container.exec(&["test", "-S", "/run/diogenes/agent.sock"]);
-        there.status.success().then_some(())
+        let told = agent(&container, "1000", &["status"]);
+        let words = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert_eq!(told.status.code(), Some(69), "{words}");
+        words.contains("another user").then_some(())
     });
-    let told = agent(&container, "1000", &["status"]);
-    let words = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert_eq!(told.status.code(), Some(69), "{words}");
-    assert!(words.contains("another user"), "{words}");
-    run("1000", &[AGENT, "serve"]);
+    start_as("1000", &container, &[AGENT, "serve"]);
     says(&container, "1000", "sleep");
     says(&container, "0", "sleep");
 
     // At the other place as well: nobody answers, rather than somebody else.
     let second = Container::of(base_image())
-        .option(format!(
-            "--volume={}:{AGENT}:ro",
-            dist("diogenes-agent").display()
-        ))
+        .option(agent_volume())
         .user("1000")
         .read_only()
         .entrypoint("sleep")
         .args(["1000"])
         .run();
-    let squat = abstract_socket(
-        "s.bind(name)\ns.listen()\nprint('there', flush=True)\ntime.sleep(1000)",
-        &second,
-    );
-    let mut command = std::process::Command::new("docker");
-    command.args([
-        "exec",
-        "-d",
-        "--user",
-        "2000",
-        second.id(),
-        "python3",
-        "-c",
-        &squat,
-    ]);
-    assert!(command.status().expect("docker runs").success());
+    let squat = at_abstract_socket(&second, "s.bind(name)\ns.listen()\ntime.sleep(1000)");
+    start_as("2000", &second, &["python3", "-c", &squat]);
     wait_until(SOON, "somebody in its other place", || {
         second
             .sh("cat /proc/net/unix")
@@ -313,7 +284,12 @@ fn who_takes_its_place_deceives_nobody() {
             .then_some(())
     });
     let told = agent(&second, "1000", &["serve"]);
-    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(told.status.code(), Some(1), "{words}");
+    assert!(
+        words.contains("cannot listen on @diogenes-agent-"),
+        "{words}"
+    );
     let told = agent(&second, "1000", &["health"]);
     assert_eq!(told.status.code(), Some(1), "{told:?}");
     assert!(String::from_utf8_lossy(&told.stdout).contains("no agent answers"));
@@ -332,7 +308,7 @@ fn a_container_in_the_same_network_is_not_let_in() {
         .entrypoint("sleep")
         .args(["1000"])
         .run();
-    let knock = abstract_socket("s.connect(name)\nprint(s.recv(100))", &container);
+    let knock = at_abstract_socket(&container, "s.connect(name)\nprint(s.recv(100))");
     let heard = |inside: &Container| {
         let output = inside.exec(&["python3", "-c", &knock]);
         format!(
