@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use diogenes_proto::line::{self, MAX_LINE_BYTES};
 use diogenes_proto::{Health, Hello, Request, Untrusted};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Deserialize;
+
+use crate::place;
 
 /// No agent answers (EX_UNAVAILABLE of sysexits.h).
 const UNAVAILABLE: u8 = 69;
@@ -36,15 +37,18 @@ pub(crate) struct Reply {
 }
 
 /// Asks one question and prints the answer.
-pub(crate) fn ask(socket: &Path, question: &str) -> ExitCode {
-    let stream = match connect(socket) {
+pub(crate) fn ask(socket: Option<&Path>, question: &str) -> ExitCode {
+    let stream = match place::connect(socket) {
         Ok(stream) => stream,
-        Err(error) => {
-            eprintln!("diogenes-agent: {}", nobody(socket, &error));
-            eprintln!(
-                "Start one with: diogenes-agent serve --socket {}",
-                socket.display()
-            );
+        Err(why) => {
+            eprintln!("diogenes-agent: {why}");
+            match socket {
+                None => eprintln!("Start one with: diogenes-agent serve"),
+                Some(path) => eprintln!(
+                    "Start one with: diogenes-agent serve --socket {}",
+                    path.display()
+                ),
+            }
             return ExitCode::from(UNAVAILABLE);
         }
     };
@@ -73,21 +77,6 @@ pub(crate) fn print(text: &str) -> ExitCode {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
-}
-
-/// Connects at once or not at all: the queue of an agent that hangs may be full.
-pub(crate) fn connect(socket: &Path) -> io::Result<UnixStream> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let stream = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    rustix::net::connect(&stream, &SocketAddrUnix::new(socket)?)?;
-    let stream = UnixStream::from(stream);
-    stream.set_nonblocking(false)?;
-    Ok(stream)
-}
-
-/// That no agent answers at a socket.
-pub(crate) fn nobody(socket: &Path, error: &io::Error) -> String {
-    format!("no agent answers at {}: {error}", socket.display())
 }
 
 /// Puts one request and returns its reply, within `deadline`.

@@ -10,6 +10,19 @@
 //! Nothing is scanned when nobody looks and nothing changes: every 1.5 s a request to the kernel of a few
 //! microseconds tells whether a listener came or went, pidfds tell deaths, and a whole scan follows on change, and
 //! otherwise at an interval that stretches while the container is calm.
+//!
+//! Two companions in one container need not both probe its services. One that no supervisor brought in rests while a
+//! supervisor's is there ([`Mode`]), and looks when it is asked:
+//!
+//! ```text
+//!            the other is there, nobody follows
+//!   Awake ─────────────────────────────────────► Resting
+//!     ▲ ▲                the other has gone │      │ asked: looks, and probes what is due
+//!     │ └───────────────────────────────────┘      ▼
+//!     └──────── all is known: answers ────────── Waking
+//! ```
+//!
+//! A process that poses as the other brings no more about than that: who asks is told the truth as ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +30,13 @@ use std::time::Duration;
 use diogenes_discovery::logs::{Part, Writer};
 use diogenes_discovery::{Scanner, Scope};
 use diogenes_insight::{Assessor, Due};
+use diogenes_linux::contract::{AGENT_NAME, AGENT_UID};
+use diogenes_linux::timer::Timer;
 use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
 use diogenes_proto::{
-    ErrorCode, Health, LogPosition, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request,
-    Service, Snapshot, Timestamp, Untrusted, WireError,
+    ErrorCode, Health, LogPosition, Message, ProbeKind, ProbeOutcome, ProbeSpec, Process, Report,
+    Request, Service, Snapshot, Timestamp, Untrusted, WireError,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -33,7 +48,8 @@ use crate::watch::Watch;
 
 /// How often the kernel is asked whether the listening sockets are still the same.
 const LISTENERS_INTERVAL: Duration = Duration::from_millis(1500);
-/// The time between whole scans: right after a change, and at most.
+/// The time between whole scans: at the start, when applications start as well, then right after a change, and at most.
+const FIRST_SCAN_INTERVAL: Duration = Duration::from_millis(100);
 const SCAN_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(30);
 /// A report is sent this often even where nothing changes.
@@ -42,24 +58,47 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 const ACCEPT_TIME: Duration = Duration::from_millis(500);
 /// After a death the kernel closes the process's sockets and its parent reaps it: to be seen in one look.
 const BURIAL_TIME: Duration = Duration::from_millis(20);
+/// Who wakes a resting companion waits at most so long for what its probes bring: less than `diogenes-agent health` does.
+const WAKING_TIME: Duration = Duration::from_millis(1500);
 /// Requests that may wait for the companion.
 const MAX_WAITING: usize = 64;
 
 /// The way to the companion: it can be asked, and its newest report can be followed.
 #[derive(Clone)]
 pub(crate) struct Companion {
-    requests: mpsc::Sender<(Request, oneshot::Sender<Message>)>,
-    /// The newest report that is worth telling; None before the first look.
-    pub(crate) reports: watch::Receiver<Option<Arc<Report>>>,
+    requests: mpsc::Sender<Asked>,
+    publish: Arc<watch::Sender<Option<Arc<Report>>>>,
+}
+
+/// A request, and where its reply goes.
+type Asked = (Request, oneshot::Sender<Message>);
+
+/// Whether the companion looks by itself.
+enum Mode {
+    Awake,
+    /// A supervisor's companion looks: this one only sees to it that it is still there.
+    Resting,
+    /// It was asked while it rested: these wait until all is known anew.
+    Waking {
+        until: Instant,
+        asked: Vec<Asked>,
+    },
 }
 
 impl Companion {
-    /// Starts the task, which ends with the last handle to it.
-    pub(crate) fn start(scope: Scope) -> Self {
+    /// Starts the task, which ends with the last handle to it. One that `yields` rests while a supervisor's companion
+    /// is in the same container.
+    pub(crate) fn start(scope: Scope, yields: bool) -> Self {
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
-        let (publish, reports) = watch::channel(None);
-        tokio::spawn(Task::new(scope, publish).run(waiting));
-        Self { requests, reports }
+        let publish = Arc::new(watch::Sender::new(None));
+        tokio::spawn(Task::new(scope, yields, Arc::clone(&publish)).run(waiting));
+        Self { requests, publish }
+    }
+
+    /// Follows the newest report that is worth telling; None before the first look, and while the companion rests. It
+    /// does not rest while somebody follows.
+    pub(crate) fn follow(&self) -> watch::Receiver<Option<Arc<Report>>> {
+        self.publish.subscribe()
     }
 
     /// Asks, and waits for the reply.
@@ -87,7 +126,9 @@ struct Task {
     log_reader: LogReader,
     lookup: Lookup,
     probes: JoinSet<(String, ProbeKind, ProbeOutcome)>,
-    publish: watch::Sender<Option<Arc<Report>>>,
+    publish: Arc<watch::Sender<Option<Arc<Report>>>>,
+    yields: bool,
+    mode: Mode,
     /// The newest snapshot, and the one before it: whoever is paging through that one may finish.
     seen: [Option<Seen>; 2],
     /// The newest report; the published one may be older in what does not matter.
@@ -97,12 +138,14 @@ struct Task {
     next_listeners: Instant,
     next_scan: Instant,
     scan_interval: Duration,
+    /// A probe's connection has been made, and whether it is accepted will be seen.
+    awaits_accept: bool,
     /// More was done than to look at the listeners, since the code was last given back.
     worked: bool,
 }
 
 impl Task {
-    fn new(scope: Scope, publish: watch::Sender<Option<Arc<Report>>>) -> Self {
+    fn new(scope: Scope, yields: bool, publish: Arc<watch::Sender<Option<Arc<Report>>>>) -> Self {
         let now = Instant::now();
         Self {
             scanner: Scanner::new("/", scope),
@@ -112,25 +155,29 @@ impl Task {
             lookup: Lookup::default(),
             probes: JoinSet::new(),
             publish,
+            yields,
+            mode: Mode::Awake,
             seen: [None, None],
             report: Arc::default(),
             published_at: now,
             listeners: 0,
             next_listeners: now + LISTENERS_INTERVAL,
-            next_scan: now + SCAN_INTERVAL,
-            scan_interval: SCAN_INTERVAL,
+            next_scan: now,
+            scan_interval: FIRST_SCAN_INTERVAL,
+            awaits_accept: false,
             worked: true,
         }
     }
 
-    async fn run(mut self, mut waiting: mpsc::Receiver<(Request, oneshot::Sender<Message>)>) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Asked>) {
+        let timer = Timer::new().ok();
         self.listeners = self.scanner.listening();
         self.look();
         loop {
             let due = self.next_deadline();
             tokio::select! {
                 request = waiting.recv() => match request {
-                    Some((request, reply)) => self.answer(request, reply),
+                    Some(asked) => self.take(asked),
                     None => return,
                 },
                 _ = self.watch.died() => self.look_within(BURIAL_TIME),
@@ -141,16 +188,58 @@ impl Task {
                     }
                     self.conclude();
                 }
-                () = sleep_until(due) => self.tick(),
+                () = wait_until(&timer, due) => self.tick(),
             }
+            self.answer_once_awake();
         }
     }
 
     /// When there is something to do that no event will tell.
     fn next_deadline(&self) -> Instant {
-        self.next_listeners
-            .min(self.next_scan)
-            .min(self.next_conclusion(Instant::now()))
+        let awake = || {
+            self.next_listeners
+                .min(self.next_scan)
+                .min(self.next_conclusion(Instant::now()))
+        };
+        match self.mode {
+            Mode::Awake => awake(),
+            Mode::Resting => self.next_scan,
+            Mode::Waking { until, .. } => awake().min(until),
+        }
+    }
+
+    /// Answers, unless what is known is old.
+    fn take(&mut self, (request, reply): Asked) {
+        match &mut self.mode {
+            Mode::Awake => self.answer(request, reply),
+            Mode::Waking { asked, .. } => asked.push((request, reply)),
+            Mode::Resting => {
+                self.mode = Mode::Waking {
+                    until: Instant::now() + WAKING_TIME,
+                    asked: vec![(request, reply)],
+                };
+                self.look();
+            }
+        }
+    }
+
+    /// Answers those who wait, as soon as no probe is under way any more.
+    fn answer_once_awake(&mut self) {
+        let Mode::Waking { until, .. } = self.mode else {
+            return;
+        };
+        let is_all_known = self.probes.is_empty() && !self.awaits_accept;
+        if !is_all_known && Instant::now() < until {
+            return;
+        }
+        if let Mode::Waking { asked, .. } = std::mem::replace(&mut self.mode, Mode::Awake) {
+            // What was true before the rest says nothing of who has not answered after it.
+            self.assessor.doubt_unanswered(Timestamp::now());
+            self.conclude();
+            for (request, reply) in asked {
+                self.answer(request, reply);
+            }
+        }
     }
 
     /// When a probe is due, time alone changes the judgement, or a report is overdue.
@@ -164,6 +253,10 @@ impl Task {
 
     fn tick(&mut self) {
         let now = Instant::now();
+        if matches!(self.mode, Mode::Resting) {
+            self.look();
+            return;
+        }
         if now >= self.next_listeners {
             self.next_listeners = now + LISTENERS_INTERVAL;
             let listeners = self.scanner.listening();
@@ -177,9 +270,7 @@ impl Task {
         } else if now >= self.next_conclusion(now) {
             self.conclude();
         } else if self.worked {
-            // Nothing will call for most of the code for a while: it need not stay mapped.
-            diogenes_linux::memory::release_program_code();
-            self.worked = false;
+            self.release_code();
         }
     }
 
@@ -187,6 +278,7 @@ impl Task {
         // The kernel takes a connection before the service does: whether it was accepted shows in the queue.
         if kind == ProbeKind::Tcp || outcome.protocol.as_deref() == Some("tcp") {
             self.look_within(ACCEPT_TIME);
+            self.awaits_accept = true;
         }
         self.assessor.probed(Timestamp::now(), key, outcome);
         self.conclude();
@@ -200,29 +292,64 @@ impl Task {
     /// Scans the container and judges what is seen.
     fn look(&mut self) {
         let snapshot = self.scanner.scan();
+        self.awaits_accept = false;
+        let other = snapshot.processes.iter().find(|one| is_supervisors(one));
+        let other = other.map(|process| process.container_pid);
+        self.rest_or_rise(other.is_some());
         self.assessor.observe(Timestamp::now(), &snapshot);
         let hash = diogenes_discovery::hash(&snapshot);
         self.seen.swap(0, 1);
         self.seen[0] = Some(Seen { snapshot, hash });
         let changed = self.conclude();
-        self.scan_interval = if changed {
-            SCAN_INTERVAL
-        } else {
-            (self.scan_interval * 2).min(MAX_SCAN_INTERVAL)
+        self.scan_interval = match self.mode {
+            Mode::Resting => MAX_SCAN_INTERVAL,
+            _ if changed => SCAN_INTERVAL.min(self.scan_interval * 2),
+            _ => MAX_SCAN_INTERVAL.min(self.scan_interval * 2),
         };
         self.next_scan = Instant::now() + self.scan_interval;
-        self.watch.only(self.assessor.main_pids());
+        self.watch
+            .only(other.into_iter().chain(self.assessor.main_pids()));
+        if matches!(self.mode, Mode::Resting) {
+            self.release_code();
+        }
     }
 
-    /// Starts the probes that are due, and publishes the report where it says something new or is overdue. Returns
-    /// whether it says something new.
+    /// Nothing will call for most of the code for a while: it need not stay mapped.
+    fn release_code(&mut self) {
+        diogenes_linux::memory::release_program_code();
+        self.worked = false;
+    }
+
+    /// Rests where another companion looks and nobody follows this one; rises where that is over.
+    fn rest_or_rise(&mut self, other_is_there: bool) {
+        let rests = self.yields && other_is_there && self.publish.receiver_count() == 0;
+        match self.mode {
+            Mode::Awake if rests => {
+                self.mode = Mode::Resting;
+                self.publish.send_replace(None);
+            }
+            Mode::Resting if !rests => {
+                self.mode = Mode::Awake;
+                self.scan_interval = FIRST_SCAN_INTERVAL;
+            }
+            _ => {}
+        }
+    }
+
+    /// Starts the probes that are due, and publishes the report where it says something new or is overdue, unless the
+    /// companion rests. Returns whether it says something new.
     fn conclude(&mut self) -> bool {
         self.worked = true;
+        let rests = matches!(self.mode, Mode::Resting);
+        let due = match rests {
+            true => Vec::new(),
+            false => self.assessor.due(Timestamp::now()),
+        };
         for Due {
             key,
             spec,
             wants_version,
-        } in self.assessor.due(Timestamp::now())
+        } in due
         {
             let curiosity = if wants_version {
                 Curiosity::HealthAndVersion
@@ -247,7 +374,7 @@ impl Task {
             .borrow()
             .as_ref()
             .is_none_or(|old| says_more(&self.report, old));
-        if changed || self.published_at.elapsed() >= REPORT_INTERVAL {
+        if !rests && (changed || self.published_at.elapsed() >= REPORT_INTERVAL) {
             self.published_at = Instant::now();
             self.publish.send_replace(Some(Arc::clone(&self.report)));
         }
@@ -403,6 +530,18 @@ impl Task {
     }
 }
 
+/// Returns at this moment; by the runtime's own timer where there is no other.
+async fn wait_until(timer: &Option<Timer>, due: Instant) {
+    match timer {
+        Some(timer) => {
+            timer
+                .after(due.saturating_duration_since(Instant::now()))
+                .await
+        }
+        None => sleep_until(due).await,
+    }
+}
+
 async fn probe(spec: &ProbeSpec, curiosity: Curiosity) -> ProbeOutcome {
     diogenes_probes::run(
         spec,
@@ -416,6 +555,14 @@ async fn probe(spec: &ProbeSpec, curiosity: Curiosity) -> ProbeOutcome {
 
 fn error(code: ErrorCode, message: &str) -> Message {
     Message::Error(WireError::new(code, message))
+}
+
+/// Whether this is the companion of a supervisor: its parent is out of sight.
+fn is_supervisors(process: &Process) -> bool {
+    process.uid == AGENT_UID
+        && process.name.as_raw() == AGENT_NAME
+        && process.parent_pid == 0
+        && process.container_pid != 1
 }
 
 /// Whether a report says more than different figures.

@@ -9,13 +9,14 @@ use std::time::Duration;
 use diogenes_proto::{Health, Request};
 
 use crate::client::{self, Reply};
+use crate::place;
 
 /// Docker would wait half a minute by default; whoever needs longer than this is not well.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Prints how the container fares, or one service of it, and exits 0 where that is well enough: healthy, or degraded
 /// unless that is too little (`strict`).
-pub(crate) fn run(socket: &Path, service: Option<String>, strict: bool) -> ExitCode {
+pub(crate) fn run(socket: Option<&Path>, service: Option<String>, strict: bool) -> ExitCode {
     let (health, why) = match look(socket, service) {
         Ok(reply) => (reply.health, reply.reason.to_string()),
         Err(why) => (Health::Unknown, why),
@@ -31,7 +32,7 @@ pub(crate) fn run(socket: &Path, service: Option<String>, strict: bool) -> ExitC
     }
 }
 
-fn look(socket: &Path, service: Option<String>) -> Result<Reply, String> {
-    let stream = client::connect(socket).map_err(|error| client::nobody(socket, &error))?;
+fn look(socket: Option<&Path>, service: Option<String>) -> Result<Reply, String> {
+    let stream = place::connect(socket)?;
     client::converse(&stream, &Request::Health { service }, DEADLINE)
 }

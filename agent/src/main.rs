@@ -3,7 +3,7 @@
 //! Only arguments are read here. [`companion`] is the one task that owns what is known; [`session`]s talk to it;
 //! [`serve`] puts them together for the two ways of running: *attached*, started by the supervisor with its session
 //! open, and *unaided*, run by hand and listening on a socket of its own. [`client`] asks such a socket, and [`health`]
-//! what a container engine wants to know of it. [`init`] is taken before all of this: it starts a container's application,
+//! what a container engine wants to know of it; [`place`] is where that socket is. [`init`] is taken before all of this: it starts a container's application,
 //! and an unaided companion beside it.
 
 mod client;
@@ -12,6 +12,7 @@ mod health;
 mod init;
 mod logs;
 mod packages;
+mod place;
 mod serve;
 mod session;
 mod watch;
@@ -19,9 +20,6 @@ mod watch;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Where an agent listens that was not brought in by a supervisor.
-const DEFAULT_SOCKET: &str = "/run/diogenes/agent.sock";
 
 const HELP: &str = "\
 diogenes-agent: the companion inside a container
@@ -48,7 +46,8 @@ Options of init, which come before PROGRAM:
 
 Options:
   --strict         health: degraded is not enough
-  --socket PATH    the agent's socket [default: /run/diogenes/agent.sock]
+  --socket PATH    the agent's socket [default: /run/diogenes/agent.sock; where it cannot be
+                   made, an abstract socket of the container's own network]
   -h, --help       this text
   -V, --version    the version
 
@@ -59,13 +58,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no agent answers.
 enum Task {
     /// Started by the attacher, with the pid of the container's init.
     Attached { init_pid: u32 },
-    /// Run by hand: listen.
-    Serve(PathBuf),
+    /// Run by hand: listen; here and below, None is the usual place.
+    Serve(Option<PathBuf>),
     /// Ask the agent that listens.
-    Ask(PathBuf, String),
+    Ask(Option<PathBuf>, String),
     /// Say how the container fares, or one service of it.
     Health {
-        socket: PathBuf,
+        socket: Option<PathBuf>,
         service: Option<String>,
         strict: bool,
     },
@@ -80,13 +79,13 @@ fn main() -> ExitCode {
     }
     match parse(args) {
         Ok(Task::Attached { init_pid }) => serve::attached(init_pid),
-        Ok(Task::Serve(socket)) => serve::unaided(&socket),
-        Ok(Task::Ask(socket, question)) => client::ask(&socket, &question),
+        Ok(Task::Serve(socket)) => serve::unaided(socket.as_deref()),
+        Ok(Task::Ask(socket, question)) => client::ask(socket.as_deref(), &question),
         Ok(Task::Health {
             socket,
             service,
             strict,
-        }) => health::run(&socket, service, strict),
+        }) => health::run(socket.as_deref(), service, strict),
         Ok(Task::Print(text)) => client::print(&text),
         Err(error) => misused(&error),
     }
@@ -99,7 +98,7 @@ fn misused(why: &dyn std::fmt::Display) -> ExitCode {
 }
 
 fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Task, String> {
-    let mut socket = PathBuf::from(DEFAULT_SOCKET);
+    let mut socket = None;
     let mut init_pid = 1;
     let mut strict = false;
     let mut words: Vec<String> = Vec::new();
@@ -115,8 +114,10 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Task, String> {
             ("-h" | "--help", None) => return Ok(Task::Print(HELP.to_owned())),
             ("-V" | "--version", None) => return Ok(Task::Print(format!("{}\n", build()))),
             ("--strict", None) => strict = true,
-            ("--socket", Some(path)) => socket = path.into(),
-            ("--socket", None) => socket = args.next().ok_or("--socket needs a path")?.into(),
+            ("--socket", Some(path)) => socket = Some(path.into()),
+            ("--socket", None) => {
+                socket = Some(args.next().ok_or("--socket needs a path")?.into());
+            }
             ("--init", Some(pid)) => init_pid = pid.parse().map_err(|_| "--init needs a pid")?,
             _ if arg.starts_with('-') => return Err(format!("there is no option {arg}")),
             _ => words.push(arg),
@@ -172,14 +173,14 @@ mod tests {
             else {
                 panic!("{line}")
             };
-            assert_eq!(socket, PathBuf::from("/a.sock"), "{line}");
+            assert_eq!(socket, Some(PathBuf::from("/a.sock")), "{line}");
             assert_eq!(
                 (service.as_deref(), strict),
                 (Some("redis"), false),
                 "{line}"
             );
         }
-        assert!(matches!(parsed(""), Ok(Task::Serve(socket)) if socket == *DEFAULT_SOCKET));
+        assert!(matches!(parsed(""), Ok(Task::Serve(None))));
         assert!(matches!(
             parsed("attached --init=7"),
             Ok(Task::Attached { init_pid: 7 })

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use diogenes_discovery::Scope;
 use diogenes_linux::confine;
 use diogenes_linux::contract::take_session;
+use diogenes_linux::peer::Peer;
 use diogenes_linux::pidfd::PidFd;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::companion::Companion;
+use crate::place::{self, Listening};
 use crate::session;
 
 /// Events taken from the kernel at once; there are a few sockets and some processes to watch.
@@ -39,11 +41,14 @@ pub(crate) fn attached(init_pid: u32) -> ExitCode {
         let stream = UnixStream::from_std(stream)?;
         // The namespaces may be shared, now or later, and the Engine may have sockets in them: only what belongs to
         // the container's own processes is told.
-        let companion = Companion::start(Scope {
-            init_pid,
-            shared_pids: true,
-            shared_net: true,
-        });
+        let companion = Companion::start(
+            Scope {
+                init_pid,
+                shared_pids: true,
+                shared_net: true,
+            },
+            false,
+        );
         // In a pid namespace of its own the container's end ends this process anyway; in a shared one nothing else tells.
         let init = PidFd::open(init_pid)?;
         tokio::select! {
@@ -54,36 +59,42 @@ pub(crate) fn attached(init_pid: u32) -> ExitCode {
     }))
 }
 
-/// Listens on `path` until it is told to stop.
-pub(crate) fn unaided(path: &Path) -> ExitCode {
+/// Listens until it is told to stop.
+pub(crate) fn unaided(socket: Option<&Path>) -> ExitCode {
     confine::name_process();
     if let Err(why) = confine::install_filter() {
         eprintln!("diogenes-agent: {why}");
         return ExitCode::FAILURE;
     }
-    let path = path.to_owned();
+    let listening = place::listen(socket);
     run(Box::pin(async move {
-        let listener = listen(&path)?;
-        eprintln!("diogenes-agent: answering on {}", path.display());
-        let companion = Companion::start(Scope {
-            init_pid: 1,
-            shared_pids: false,
-            shared_net: false,
-        });
+        let Listening { listener, place } = listening?;
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        eprintln!("diogenes-agent: answering on {place}");
+        let companion = Companion::start(
+            Scope {
+                init_pid: 1,
+                shared_pids: false,
+                shared_net: false,
+            },
+            true,
+        );
         let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
         loop {
-            // Waiting for a free place before accepting leaves what is too much in the socket's own queue.
-            let Ok(place) = Arc::clone(&clients).acquire_owned().await else {
+            // Waiting for a free seat before accepting leaves what is too much in the socket's own queue.
+            let Ok(seat) = Arc::clone(&clients).acquire_owned().await else {
                 return Ok(());
             };
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, _)) if Peer::of(&stream).is_ok_and(|peer| place.lets_in(peer)) => {
                     let companion = companion.clone();
                     tokio::spawn(async move {
                         session::run(stream, companion).await;
-                        drop(place);
+                        drop(seat);
                     });
                 }
+                Ok(_) => {}
                 // Out of descriptors, most likely: they come back when a client leaves.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
             }
@@ -110,35 +121,4 @@ fn run(body: Pin<Box<dyn Future<Output = std::io::Result<()>>>>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Binds the socket for its owner alone, in place of one that a dead agent has left.
-fn listen(path: &Path) -> std::io::Result<UnixListener> {
-    let explain = |error: std::io::Error, what: &str| {
-        let message = format!(
-            "cannot {what} {}: {error}; choose another place with --socket",
-            path.display()
-        );
-        std::io::Error::new(error.kind(), message)
-    };
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| explain(error, "make the directory of"))?;
-    }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        let taken =
-            std::io::Error::new(std::io::ErrorKind::AddrInUse, "another agent answers there");
-        return Err(explain(taken, "listen on"));
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(explain(error, "replace"));
-        }
-        _ => {}
-    }
-    // The mode belongs to the socket from its first moment: nobody else can connect in between.
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let listener = UnixListener::bind(path);
-    rustix::process::umask(before);
-    listener.map_err(|error| explain(error, "listen on"))
 }

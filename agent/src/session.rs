@@ -35,7 +35,7 @@ pub(crate) async fn run(stream: UnixStream, companion: Companion) {
 }
 
 /// The conversation; None ends it.
-async fn converse(lines: &mut Lines, mut companion: Companion) -> Option<()> {
+async fn converse(lines: &mut Lines, companion: Companion) -> Option<()> {
     let hello = serde_json::to_string(&Hello::new(crate::build())).ok()?;
     send(lines, hello).await?;
     let first = tokio::time::timeout(HELLO_DEADLINE, lines.next())
@@ -50,7 +50,8 @@ async fn converse(lines: &mut Lines, mut companion: Companion) -> Option<()> {
     }
 
     let mut under_way = FuturesUnordered::new();
-    companion.reports.mark_changed();
+    let mut reports = companion.follow();
+    reports.mark_changed();
     loop {
         let reply = tokio::select! {
             received = lines.next() => match received? {
@@ -70,9 +71,9 @@ async fn converse(lines: &mut Lines, mut companion: Companion) -> Option<()> {
                 },
             },
             Some((id, message)) = under_way.next(), if !under_way.is_empty() => encode(id, &message),
-            changed = companion.reports.changed() => {
+            changed = reports.changed() => {
                 changed.ok()?;
-                let report = companion.reports.borrow_and_update().clone();
+                let report = reports.borrow_and_update().clone();
                 let Some(report) = report else { continue };
                 encode(None, &Message::Report(Box::new((*report).clone())))
             }

@@ -109,7 +109,8 @@ pub struct Listener {
     /// How many may wait; None for UDP or where unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u32>,
-    /// Container pids of the processes that hold it, ascending; empty where they could not be found.
+    /// Container pids of the processes that hold it, ascending; empty where they could not be found, and presumed where
+    /// `gaps` says so.
     pub owners: Vec<u32>,
 }
 

@@ -1,6 +1,7 @@
 //! What the end-to-end tests in `tests/` share: finding the companions' processes on the host, and reading from the
 //! kernel what they are.
 
+pub mod baked;
 pub mod measure;
 
 use std::fs;

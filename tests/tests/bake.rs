@@ -11,10 +11,8 @@ use diogenes_testkit::{
     Container, Engine, LISTENER, demo_image, dist, docker, listener_image, wait_until,
 };
 use diogenes_tests::SOON;
+use diogenes_tests::baked::AGENT;
 use serde_json::{Value, json};
-
-/// Where the agent is in a baked image: a promise to those who call it.
-const AGENT: &str = "/usr/libexec/diogenes/diogenes-agent";
 
 /// A name for an image of this test; the image goes with it.
 struct Name(String);

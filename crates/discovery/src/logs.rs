@@ -123,7 +123,15 @@ impl Found {
     pub fn read(&self, part: &Part) -> Option<LogFile> {
         let link = format!("/proc/{}/fd/{}", self.writer.pid, self.descriptor);
         let mut file = self.unread();
-        match tail::read(&link, part, &mut file) {
+        let mut read = tail::read(&link, part, &mut file);
+        if matches!(read, Err(Errno::ACCESS | Errno::PERM)) {
+            let writer = Tree::open(Path::new("/proc")).ok();
+            let writer = writer.and_then(|mut tree| tree.owner_identity(self.writer.pid));
+            if writer.is_some() {
+                read = tail::read(&link, part, &mut file);
+            }
+        }
+        match read {
             Ok(is_log) => is_log.then_some(file),
             Err(Errno::NOENT | Errno::SRCH) => None,
             Err(error) => {

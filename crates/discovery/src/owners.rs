@@ -8,6 +8,9 @@
 //! listener seen for the first time ─┐
 //! its last known owner has gone ────┴─► walk all ─► still nobody? remembered, not searched again
 //! ```
+//!
+//! Some processes let nobody look into them. A socket that nobody else holds, made by their user, is theirs where that
+//! user has no other such program.
 
 use diogenes_proto::Listener;
 
@@ -85,6 +88,7 @@ impl Owners {
             .filter(|listener| listener.owners.is_empty());
         self.ownerless = ownerless.map(|listener| listener.inode).collect();
         self.ownerless.sort_unstable();
+        presume(listeners, processes, gaps);
         drop_own(listeners, processes);
     }
 }
@@ -161,6 +165,33 @@ fn assign(listeners: &mut [Listener], processes: &mut ProcessTable) {
                 listeners[*place].owners.push(known.pid());
             }
         }
+    }
+}
+
+/// Gives what nobody was seen to hold to the one program of its user that cannot be looked into.
+fn presume(listeners: &mut [Listener], processes: &mut ProcessTable, gaps: &mut Vec<String>) {
+    let mut presumed = 0;
+    for listener in listeners.iter_mut().filter(|one| one.owners.is_empty()) {
+        let mut closed = processes
+            .holders_mut()
+            .filter(|known| known.denied && known.uid() == listener.uid);
+        let Some(first) = closed.next() else {
+            continue;
+        };
+        let mut owners = vec![first.pid()];
+        let is_one_program = closed.all(|known| {
+            owners.push(known.pid());
+            known.comm == first.comm
+        });
+        if is_one_program {
+            listener.owners = owners;
+            presumed += 1;
+        }
+    }
+    if presumed > 0 {
+        gaps.push(format!(
+            "owners of {presumed} sockets: presumed, as the only program of their user that cannot be looked into"
+        ));
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) enum Standing {
 pub(crate) struct Known {
     process: Process,
     /// As the kernel has it; tells an exec.
-    comm: Vec<u8>,
+    pub(crate) comm: Vec<u8>,
     start_ticks: u64,
     standing: Standing,
     stat_file: Option<OwnedFd>,
@@ -81,6 +81,10 @@ pub(crate) struct Known {
 impl Known {
     pub(crate) fn pid(&self) -> u32 {
         self.process.container_pid
+    }
+
+    pub(crate) fn uid(&self) -> u32 {
+        self.process.uid
     }
 
     fn id(&self) -> Id {

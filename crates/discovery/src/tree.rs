@@ -3,11 +3,15 @@
 //! Files are read whole into buffers that are used again and again, so a scan of a thousand processes
 //! allocates next to nothing. All that is opened here belongs to the kernel's own file systems; the
 //! container's files are opened elsewhere ([`crate::frameworks`]), for they may hang.
+//!
+//! What is denied is asked for once more as the process' owner ([`FsIdentity`]): the companion in a baked image is root
+//! without the capability to look into others.
 
 use std::fmt::Write as _;
 use std::mem::MaybeUninit;
 use std::path::Path;
 
+use diogenes_linux::fs_identity::FsIdentity;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, statat};
 use rustix::io::{Errno, pread, read};
@@ -63,26 +67,32 @@ impl Tree {
     /// The beginning of `PID/NAME` in a single read: for files that come in one piece, or of which no more
     /// than `limit` bytes are wanted. May return one byte beyond, to tell that there is more.
     pub(crate) fn read_once(&mut self, pid: u32, name: &str, limit: usize) -> Result<&[u8], Errno> {
-        self.point_to(pid, name);
-        let file = openat(&self.directory, &*self.path, file_flags(), Mode::empty())?;
-        self.content.resize(limit + 1, 0);
-        let length = read(&file, self.content.as_mut_slice())?;
-        self.content.truncate(length);
+        self.as_owner_if_denied(pid, &mut |tree| {
+            tree.point_to(pid, name);
+            let file = openat(&tree.directory, &*tree.path, file_flags(), Mode::empty())?;
+            tree.content.resize(limit + 1, 0);
+            let length = read(&file, tree.content.as_mut_slice())?;
+            tree.content.truncate(length);
+            Ok(length)
+        })?;
         Ok(&self.content)
     }
 
     /// Where the link `PID/NAME` points, without going there.
     pub(crate) fn read_link(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
-        self.point_to(pid, name);
-        self.content.clear();
-        readlinkat_raw(
-            &self.directory,
-            &*self.path,
-            rustix::buffer::spare_capacity({
-                self.content.reserve(4096);
-                &mut self.content
-            }),
-        )?;
+        self.as_owner_if_denied(pid, &mut |tree| {
+            tree.point_to(pid, name);
+            tree.content.clear();
+            readlinkat_raw(
+                &tree.directory,
+                &*tree.path,
+                rustix::buffer::spare_capacity({
+                    tree.content.reserve(4096);
+                    &mut tree.content
+                }),
+            )
+            .map(|_| 0)
+        })?;
         Ok(&self.content)
     }
 
@@ -108,8 +118,33 @@ impl Tree {
     /// The user who owns `PID`: of a directory in `/proc` itself the kernel takes the effective user of the
     /// process, dumpable or not (`task_dump_owner`, fs/proc/base.c).
     pub(crate) fn owner(&mut self, pid: u32) -> Result<u32, Errno> {
+        self.owner_and_group(pid).map(|(uid, _)| uid)
+    }
+
+    fn owner_and_group(&mut self, pid: u32) -> Result<(u32, u32), Errno> {
         self.point_to(pid, "");
-        statat(&self.directory, &*self.path, AtFlags::empty()).map(|stat| stat.st_uid)
+        let stat = statat(&self.directory, &*self.path, AtFlags::empty())?;
+        Ok((stat.st_uid, stat.st_gid))
+    }
+
+    /// Does it, and where that is denied, once more as the owner of `PID`.
+    fn as_owner_if_denied(
+        &mut self,
+        pid: u32,
+        read: &mut dyn FnMut(&mut Self) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
+        let denied = match read(self) {
+            Err(denied @ (Errno::ACCESS | Errno::PERM)) => denied,
+            result => return result,
+        };
+        let _owner = self.owner_identity(pid).ok_or(denied)?;
+        read(self)
+    }
+
+    /// The owner of `PID`, as whom this thread reads files for as long as the value lives; None where it cannot.
+    pub(crate) fn owner_identity(&mut self, pid: u32) -> Option<FsIdentity> {
+        let (uid, gid) = self.owner_and_group(pid).ok()?;
+        FsIdentity::assume(uid, gid)
     }
 
     /// The size of `PID/NAME` as its inode has it.
@@ -140,6 +175,9 @@ impl Tree {
 
     /// Calls `each` with the first `limit` file descriptors of a process, in their order, and what they point
     /// to. Returns how many there are; beyond the limit they are counted only where `count_all` is set.
+    ///
+    /// # Errors
+    /// `EACCES` also where the list may be read and what the descriptors point to may not.
     pub(crate) fn descriptors(
         &mut self,
         pid: u32,
@@ -147,34 +185,38 @@ impl Tree {
         count_all: bool,
         each: &mut dyn FnMut(u32, &[u8]),
     ) -> Result<usize, Errno> {
-        self.point_to(pid, "fd");
-        let directory = openat(
-            &self.directory,
-            &*self.path,
-            directory_flags(),
-            Mode::empty(),
-        )?;
-        let mut count = 0;
-        let mut entries = RawDir::new(&directory, &mut self.listing);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let Some(number) = crate::procfs::number(entry.file_name().to_bytes()) else {
-                continue;
-            };
-            count += 1;
-            if count > limit {
-                if count_all {
+        self.as_owner_if_denied(pid, &mut |tree| {
+            tree.point_to(pid, "fd");
+            let directory = openat(
+                &tree.directory,
+                &*tree.path,
+                directory_flags(),
+                Mode::empty(),
+            )?;
+            let mut count = 0;
+            let mut entries = RawDir::new(&directory, &mut tree.listing);
+            while let Some(entry) = entries.next() {
+                let entry = entry?;
+                let Some(number) = crate::procfs::number(entry.file_name().to_bytes()) else {
                     continue;
+                };
+                count += 1;
+                if count > limit {
+                    if count_all {
+                        continue;
+                    }
+                    break;
                 }
-                break;
+                let mut target = [MaybeUninit::uninit(); PATH_BYTES];
+                match readlinkat_raw(&directory, entry.file_name(), &mut target) {
+                    Ok((target, _)) => each(number, target),
+                    Err(denied @ (Errno::ACCESS | Errno::PERM)) => return Err(denied),
+                    // A descriptor that was closed meanwhile is none.
+                    Err(_) => {}
+                }
             }
-            let mut target = [MaybeUninit::uninit(); PATH_BYTES];
-            // A descriptor that was closed meanwhile is none.
-            if let Ok((target, _)) = readlinkat_raw(&directory, entry.file_name(), &mut target) {
-                each(number, target);
-            }
-        }
-        Ok(count)
+            Ok(count)
+        })
     }
 
     fn point_to(&mut self, pid: u32, name: &str) {

@@ -91,7 +91,7 @@ pub fn run(order: &Order) -> Result<u8, Errno> {
     let mut application = Application::start(&order.command, order.to_group, &inherited)?;
     // Whatever is mounted on the working directory stays the application's alone.
     let _ = rustix::process::chdir("/");
-    let mut companion = order.companion.then(|| Companion::start(Instant::now()));
+    let mut companion = order.companion.then(|| Companion::beside(Instant::now()));
     // What the start needed is not needed again: the loop is a few pages of the program.
     memory::release_program_code();
     let status = loop {
@@ -171,7 +171,7 @@ fn is_first() -> bool {
 }
 
 /// prctl(2), `PR_SET_PDEATHSIG`.
-fn die_with_parent(signal: libc::c_int) -> Result<(), Errno> {
+pub(crate) fn die_with_parent(signal: libc::c_int) -> Result<(), Errno> {
     let signal = libc::c_ulong::from(signal.unsigned_abs());
     // SAFETY: the option takes a number.
     match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } {

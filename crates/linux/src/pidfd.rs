@@ -31,11 +31,7 @@ impl PidFd {
     /// # Errors
     /// Where the runtime cannot watch it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        // SAFETY: an `OwnedFd` is open, is its only owner, and always answers with the same number; nothing here takes
-        // it out of the `AsyncFd`.
-        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
-            .map_err(|error| error.into_parts().1)?;
-        Ok(Self(Arc::new(fd)))
+        Ok(Self(Arc::new(watched(fd)?)))
     }
 
     /// Returns when the process has ended.
@@ -48,6 +44,14 @@ impl PidFd {
     pub fn kill(&self) {
         let _ = pidfd_send_signal(self.0.get_ref(), Signal::KILL);
     }
+}
+
+/// A descriptor whose becoming readable can be awaited.
+pub(crate) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open, is its only owner, and always answers with the same number; nothing in this crate
+    // takes it out of the `AsyncFd`.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+        .map_err(|error| error.into_parts().1)
 }
 
 impl AsFd for PidFd {

@@ -257,6 +257,9 @@ fn protocol(track: &Track, now: Timestamp) -> Fact {
     match &track.outcome {
         Some((_, outcome)) => answered(track, outcome, now),
         None if track.is_young(now) => fact(Health::Starting, "it has just started"),
+        None if track.schedule.is_in_flight(now) => {
+            fact(Health::Unknown, "it was asked and has not answered yet")
+        }
         None => fact(Health::Unknown, "it has not been asked yet"),
     }
 }
@@ -267,6 +270,13 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
         return fact(
             Health::Unknown,
             "it listens on no port: nothing proves that it works, or that it does not",
+        );
+    }
+    // Some listener that nobody could be seen to hold may be its own, and is told of by its port.
+    if track.seen.is_closed {
+        return fact(
+            Health::Unknown,
+            "it cannot be looked into: whether it listens is not known",
         );
     }
     match track.age(now) {

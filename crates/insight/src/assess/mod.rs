@@ -204,6 +204,18 @@ impl Assessor {
         }
     }
 
+    /// Lets the last outcome of each service go that is being asked at this moment: it is too old to count.
+    pub fn doubt_unanswered(&mut self, now: Timestamp) {
+        for track in self
+            .tracks
+            .iter_mut()
+            .filter(|t| t.schedule.is_in_flight(now))
+        {
+            track.outcome = None;
+        }
+        self.settle(now);
+    }
+
     /// When [`Self::due`] or the passing of time has something new; None where only a snapshot can bring it.
     #[must_use]
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {

@@ -957,3 +957,65 @@ fn what_is_careless_is_told_and_is_no_trouble() {
         ask("findings")
     );
 }
+
+#[test]
+fn who_cannot_be_looked_into_is_not_said_to_listen_nowhere() {
+    let hidden = |listeners: fn(Scene) -> Scene| {
+        let redis = Scene::new()
+            .process(1, 0, "/sbin/init", &["init"])
+            .process(17, 1, "/usr/bin/redis-server", &["redis-server *:6379"])
+            .with(|p| {
+                p.executable = None;
+                p.started_at = at(0);
+            });
+        listeners(redis)
+    };
+    // Somebody listens, nobody knows who: that is the port's own service, and it is well.
+    let mut play = Play::healthy(hidden(|scene| scene.tcp("0.0.0.0", 6379, &[])));
+    let speaks = ProbeOutcome {
+        protocol: Some("redis".into()),
+        ..answers()
+    };
+    play.wait(30_000);
+    play.probe(speaks.clone());
+    for _ in 0..2 {
+        let report = play.report();
+        let of = |key: &str| report.services.iter().find(|s| s.key == key);
+        let (claimed, port) = (of("redis").unwrap(), of("tcp:6379").unwrap());
+        assert_eq!(
+            (claimed.health, port.health),
+            (Health::Unknown, Health::Healthy)
+        );
+        let why = claimed.evidence[0].to_string();
+        assert!(why.contains("cannot be looked into"), "{why}");
+        play.wait(90_000);
+        play.look();
+        play.probe(speaks.clone());
+    }
+    // Who can be looked into and listens nowhere is told so.
+    let mut play = Play::healthy(hidden(|scene| {
+        scene.with(|p| p.executable = Some("/usr/bin/redis-server".into()))
+    }));
+    assert_eq!(play.first().0, Health::Starting);
+    play.wait(90_000);
+    play.look();
+    assert_eq!(play.first().0, Health::Unhealthy);
+}
+
+#[test]
+fn an_old_answer_does_not_count_for_who_is_being_asked() {
+    let mut play = Play::healthy(scene::redis());
+    play.wait(600_000);
+    play.look();
+    assert_eq!(play.assessor.due(at(play.now_ms)).len(), 1);
+    play.wait(1_500);
+    assert_eq!(play.first().0, Health::Healthy);
+    play.assessor.doubt_unanswered(at(play.now_ms));
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Unknown);
+    assert!(why.contains("has not answered yet"), "{why}");
+    // Who is not being asked keeps what it has answered.
+    let mut play = Play::healthy(scene::redis());
+    play.assessor.doubt_unanswered(at(play.now_ms));
+    assert_eq!(play.first().0, Health::Healthy);
+}

@@ -23,7 +23,7 @@ use diogenes_proto::{
 
 use crate::catalogue::{Kind, Layer};
 use crate::order::{sort_by, sort_by_key};
-use crate::program::{Program, application};
+use crate::program::{Program, application, basename};
 use crate::words::{port_words, sentence};
 use family::Family;
 pub(crate) use target::targets;
@@ -61,6 +61,8 @@ pub struct Recognised {
     pub started_at: Option<Timestamp>,
     /// What its main process runs, by which it is known again after a restart.
     pub program: Untrusted,
+    /// Its main process lets nobody look into it: neither what it executes could be read, nor what it holds open.
+    pub is_closed: bool,
     /// Whether it was started into a running container (`docker exec`), and may leave it as it came.
     pub visitor: bool,
     /// How it may be probed, the best way first; empty where there is no way.
@@ -152,7 +154,7 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
 /// What can be said of any process.
 fn describe_process(main: &Process) -> Recognised {
     let program = Program::of(main);
-    let name = program.map_or_else(|| main.name.clone(), |p| Untrusted::from(p.name()));
+    let name = program.map_or_else(|| main.name.clone(), |p| Untrusted::from(called(main, &p)));
     let pid = main.container_pid;
     let runs = match &main.executable {
         Some(path) => format!("pid {pid} runs {path:.200}"),
@@ -164,6 +166,7 @@ fn describe_process(main: &Process) -> Recognised {
     Recognised {
         key: String::new(),
         program: name.clone(),
+        is_closed: main.executable.is_none(),
         name,
         entry: None,
         kind: "process",
@@ -177,6 +180,18 @@ fn describe_process(main: &Process) -> Recognised {
         visitor: false,
         probes: Vec::new(),
         evidence: vec![sentence(runs)],
+    }
+}
+
+/// The name a process goes by. One file under several names is called as it was started, where the kernel and the command
+/// line agree on that: Debian's redis-server is a link to redis-check-rdb.
+fn called<'a>(process: &'a Process, program: &Program<'a>) -> &'a str {
+    let said = process.command.first().map_or("", Untrusted::as_raw);
+    let comm = process.name.as_raw();
+    if program.interpreted.is_none() && !comm.is_empty() && basename(said) == comm {
+        comm
+    } else {
+        program.name()
     }
 }
 
@@ -241,6 +256,7 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                 pids: Vec::new(),
                 started_at: None,
                 program: Untrusted::default(),
+                is_closed: false,
                 visitor: false,
                 probes: targets(&listeners, None, false)
                     .into_iter()

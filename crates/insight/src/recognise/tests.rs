@@ -440,3 +440,18 @@ proptest! {
         prop_assert_eq!(recognise(&snapshot), services);
     }
 }
+
+#[test]
+fn a_program_of_several_names_is_called_as_it_was_started() {
+    for (comm, said, name) in [
+        ("redis-server", "/usr/bin/redis-server", "redis-server"),
+        ("redis-server", "something", "redis-check-rdb"),
+        ("something", "redis-server", "redis-check-rdb"),
+    ] {
+        let scene = Scene::new()
+            .process(1, 0, "/usr/bin/redis-check-rdb", &[said, "--port", "1"])
+            .with(|p| p.name = comm.into());
+        let services = recognise(&scene.snapshot);
+        assert_eq!(services[0].name.as_raw(), name, "{comm} {said}");
+    }
+}

@@ -1,10 +1,12 @@
 //! The companion as init's second child: this program once more, as `diogenes-agent serve`.
 //!
 //! ```text
-//!          start              ended
-//! ──► Running ◄───── due ───── Pausing
-//!        └──────── ended ─────────►
+//!          start
+//! ──► Pausing ───── due ─────► Running
+//!        ◄───────── ended ────────┘
 //! ```
+//!
+//! The application goes first: what a companion's start costs is not to be waited for.
 //!
 //! It shares nothing with the application but the container: a session of its own, `/dev/null` for its words, no
 //! descriptor, an empty environment, and it is the first that the kernel's OOM killer takes.
@@ -25,6 +27,9 @@ const MOST_EXPENDABLE: &str = "1000";
 /// Device number of the null device, major and minor (Linux's Documentation/admin-guide/devices.txt).
 const NULL_DEVICE: (u32, u32) = (1, 3);
 
+/// The application's start is over by then, or is one of the long ones.
+const HEAD_START: Duration = Duration::from_millis(200);
+
 /// A companion that runs or will.
 #[derive(Debug)]
 pub(super) struct Companion {
@@ -39,14 +44,14 @@ enum State {
 }
 
 impl Companion {
-    /// Starts it. That it cannot be started is one more life that was short.
-    pub(super) fn start(now: Instant) -> Self {
-        let mut companion = Self {
-            state: State::Pausing { until: now },
+    /// One that will start after the application, which starts now.
+    pub(super) fn beside(now: Instant) -> Self {
+        Self {
+            state: State::Pausing {
+                until: now + HEAD_START,
+            },
             back_off: BackOff::new(),
-        };
-        companion.start_if_due(now);
-        companion
+        }
     }
 
     /// For how long there is nothing to do; None while it runs.
@@ -57,7 +62,7 @@ impl Companion {
         }
     }
 
-    /// Starts it again once its pause is over.
+    /// Starts it once its pause is over. That it cannot be started is one more life that was short.
     pub(super) fn start_if_due(&mut self, now: Instant) {
         if self.pause(now) == Some(Duration::ZERO) {
             self.state = match fork() {
