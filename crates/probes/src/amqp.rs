@@ -1,4 +1,9 @@
 //! AMQP 0-9-1: the protocol header, answered by `connection.start`.
+//!
+//! There is no polite way to go: a connection cannot be closed properly before somebody has logged in. RabbitMQ 3.10
+//! warns "client unexpectedly closed TCP connection" of whoever just leaves, and writes an error about a
+//! `connection.close`, another version or an unknown mechanism (all of them tried). Of a connection on which nothing was
+//! said it writes nothing. So whoever decides when to ask should seldom ask, and otherwise merely connect.
 
 use crate::bytes::Bytes;
 use crate::reply::{Answer, Reply};

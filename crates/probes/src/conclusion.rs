@@ -13,6 +13,8 @@ const QUOTE_BYTES: usize = 120;
 pub(crate) struct Conclusion {
     pub(crate) verdict: Verdict,
     pub(crate) evidence: String,
+    /// The service's own words, quoted, which come last.
+    pub(crate) said: Option<String>,
     pub(crate) version: Option<Untrusted>,
     pub(crate) protocol: Option<&'static str>,
     pub(crate) product: Option<Untrusted>,
@@ -28,6 +30,7 @@ impl Conclusion {
         Self {
             verdict,
             evidence: evidence.into(),
+            said: None,
             version: None,
             protocol: None,
             product: None,
@@ -51,6 +54,14 @@ impl Conclusion {
         Self::answered(Verdict::Alive, "connects")
     }
 
+    /// The same, with the first line of what the service said.
+    pub(crate) fn saying(self, bytes: &[u8]) -> Self {
+        Self {
+            said: Some(quote(bytes)),
+            ..self
+        }
+    }
+
     /// The same, of a service that speaks this protocol.
     pub(crate) fn in_protocol(self, protocol: &'static str) -> Self {
         Self {
@@ -64,6 +75,9 @@ impl Conclusion {
         let mut evidence = self.evidence;
         if self.timed {
             evidence = format!("{evidence} in {}", millis(took));
+        }
+        if let Some(said) = self.said {
+            evidence = format!("{evidence}: {said}");
         }
         if let Some(expires_at) = self.expires_at {
             let words = expiry(expires_at, Timestamp::now());

@@ -135,8 +135,8 @@ async fn speaks(connector: &Connector<'_>, kind: ProbeKind) -> Option<Conclusion
 fn understood(words: &[u8]) -> Option<Conclusion> {
     http::conclude(words).or_else(|| {
         let protocol = greeting::find(words, greeting::PROTESTS)?;
-        let evidence = format!("speaks {protocol}: {}", quote(words));
-        Some(Conclusion::answered(Verdict::Alive, evidence).in_protocol(protocol))
+        let answer = Conclusion::answered(Verdict::Alive, format!("speaks {protocol}"));
+        Some(answer.saying(words).in_protocol(protocol))
     })
 }
 
@@ -151,7 +151,8 @@ fn greeted(words: &[u8]) -> Conclusion {
     script
         .and_then(|script| script::conclude(script, words))
         .unwrap_or_else(|| {
-            Conclusion::answered(Verdict::Alive, format!("greets: {}", quote(words)))
+            Conclusion::answered(Verdict::Alive, "greets")
+                .saying(words)
                 .in_protocol(protocol)
         })
 }

@@ -1,6 +1,6 @@
 //! DNS over TCP: the server's version, `version.bind` in class CHAOS.
 //!
-//! Any answer will do, a refusal too. The question is about the server itself, so nothing is asked of anybody else.
+//! Any answer will do, a refusal too, and BIND 9.18 writes nothing about it. The question is about the server itself, so nothing is asked of anybody else.
 //! Source: RFC 1035 §4.1, §4.2.2; RFC 4892 §3; BIND 9 Administrator Reference Manual, "version".
 
 use crate::bytes::Bytes;

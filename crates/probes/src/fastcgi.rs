@@ -1,6 +1,6 @@
 //! FastCGI: `FCGI_GET_VALUES`, a question about the server itself, which runs no script.
 //!
-//! Source: FastCGI specification §3.3, §4.1, §4.2.
+//! php-fpm 8.2 answers without a line in its log. Source: FastCGI specification §3.3, §4.1, §4.2.
 
 use crate::reply::{Answer, Reply};
 use crate::script::{Reader, Script};

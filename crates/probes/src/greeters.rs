@@ -1,11 +1,16 @@
 //! The protocols of lines: those that greet, and those that answer one word.
 //!
-//! What a probe leaves in the log, with the server as Debian 12 installs it (each was run and its log read):
+//! What a probe leaves in a log, of the servers as Debian 12 installs them (each was run, and its log read):
 //!
-//! | server | a line |
+//! | server | lines |
 //! |---|---|
-//! | memcached, nats-server | none |
-//! | vsftpd, exim | none |
+//! | memcached, nats-server, vsftpd, exim | none |
+//! | ProFTPD | "FTP session opened", "closed" |
+//! | Postfix | "connect from", "disconnect from … quit=1" |
+//! | Dovecot | one, level info: "Aborted login by logging out" |
+//! | sshd | one, level info: "Connection closed … [preauth]"; of a client that says nothing, an error as well |
+//!
+//! ZooKeeper's source has a line of level info for each word it is asked.
 
 use diogenes_proto::Verdict::{Alive, Failing, Starting};
 

@@ -1,6 +1,6 @@
 //! Kafka: `ApiVersions`, which a broker answers before anybody has said who they are.
 //!
-//! Source: Kafka protocol guide, "ApiVersions", "Error Codes". Brokers since 0.10 know it.
+//! Written by the specification: Debian has no Kafka to try it on. Source: Kafka protocol guide, "ApiVersions", "Error Codes". Brokers since 0.10 know it.
 
 use crate::bytes::Bytes;
 use crate::reply::{Answer, Reply};

@@ -1,6 +1,7 @@
 //! LDAP: the root of the directory tree, asked for without a bind, and an unbind.
 //!
-//! Any result will do; a server that wants to know first who asks says so. Source: RFC 4511 §4.2, §4.3, §4.5;
+//! Any result will do; a server that wants to know first who asks says so. slapd 2.5 writes nothing at Debian's log
+//! level, `none`. Source: RFC 4511 §4.2, §4.3, §4.5;
 //! RFC 4512 §5.1.
 
 use crate::bytes::Bytes;

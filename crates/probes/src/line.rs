@@ -2,7 +2,6 @@
 
 use diogenes_proto::Verdict;
 
-use crate::conclusion::quote;
 use crate::reply::{Answer, Reply};
 
 /// A first line that is not over by here is none.
@@ -62,7 +61,8 @@ pub(crate) fn read(heard: &[u8], lines: &[Line]) -> Reply {
         return Reply::Stranger;
     };
     let (product, version) = product(first);
-    Answer::new(line.verdict, format!("{}: {}", line.words, quote(first)))
+    Answer::new(line.verdict, line.words)
+        .saying(first)
         .with_product(product)
         .with_version(version)
         .into()

@@ -1,10 +1,9 @@
 //! MongoDB: `buildInfo`, which needs no authentication and tells the version.
 //!
-//! Source: MongoDB documentation, "MongoDB Wire Protocol" (OP_MSG), "buildInfo"; the BSON specification 1.1. Servers
+//! Written by the specification: Debian has no MongoDB to try it on. Source: MongoDB documentation, "MongoDB Wire Protocol" (OP_MSG), "buildInfo"; the BSON specification 1.1. Servers
 //! older than 3.6 do not know the message and close. `mongod` notes every connection.
 
 use crate::bytes::Bytes;
-use crate::conclusion::quote;
 use crate::reply::{Answer, Reply};
 use crate::script::{Reader, Script};
 
@@ -45,9 +44,7 @@ pub(crate) fn parse(heard: &[u8]) -> Reply {
     bytes.take(9);
     let document = Document::read(bytes);
     match (document.version, document.error) {
-        (None, Some(message)) => {
-            Answer::alive(format!("answers buildInfo: {}", quote(message))).into()
-        }
+        (None, Some(message)) => Answer::alive("answers buildInfo").saying(message).into(),
         (version, _) => Answer::alive("answers buildInfo")
             .with_version(version)
             .into(),
@@ -149,7 +146,7 @@ mod tests {
         let Reply::Answer(answer) = parse(&bad) else {
             panic!("an error is an answer");
         };
-        assert_eq!(answer.words, "answers buildInfo: \"no\"");
+        assert_eq!(answer.said.as_deref(), Some("\"no\""));
         assert_eq!(parse(b"HTTP/1.1 400 Bad Request\r\n"), Reply::Stranger);
     }
 }

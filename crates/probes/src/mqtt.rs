@@ -1,6 +1,7 @@
 //! MQTT 3.1.1: `CONNECT` with a clean session and no name, answered by a `CONNACK` of any code, and `DISCONNECT`.
 //!
-//! Servers of version 5 answer it too. Nothing is kept of a clean session. Source: MQTT 3.1.1 §3.1, §3.2, §3.14.
+//! Servers of version 5 answer it too. Nothing is kept of a clean session. mosquitto 2.0 writes three lines about it of
+//! level notice: "New connection", "New client connected", "disconnected". Source: MQTT 3.1.1 §3.1, §3.2, §3.14.
 
 use crate::reply::{Answer, Reply};
 use crate::script::{Reader, Script};

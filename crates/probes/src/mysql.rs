@@ -12,7 +12,6 @@
 //! MySQL notes neither by default (`log_error_verbosity=2`).
 
 use crate::bytes::Bytes;
-use crate::conclusion::quote;
 use crate::reply::{Answer, Reply};
 use crate::script::{Reader, Script};
 
@@ -72,11 +71,12 @@ fn is_mariadb(greeting: &[u8]) -> bool {
 
 /// Source: MySQL 8.0 Error Message Reference, "Server Error Message Reference".
 fn error(number: u16, message: &[u8]) -> Reply {
-    let words = quote(message);
     match number {
         // ER_HOST_IS_BLOCKED, ER_HOST_NOT_PRIVILEGED: it serves others.
-        1129 | 1130 => Answer::alive(format!("answers: {words}")).into(),
-        1000..5000 => Answer::failing(format!("takes no connection: {words}")).into(),
+        1129 | 1130 => Answer::alive("answers").saying(message).into(),
+        1000..5000 => Answer::failing("takes no connection")
+            .saying(message)
+            .into(),
         _ => Reply::Stranger,
     }
 }

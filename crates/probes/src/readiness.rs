@@ -11,7 +11,7 @@
 
 use diogenes_proto::Verdict;
 
-use crate::conclusion::{Conclusion, quote};
+use crate::conclusion::Conclusion;
 use crate::connection::{Connector, Stream};
 use crate::conversation::Conversation;
 use crate::http::{self, StatusLine, body, header, parse_status_line};
@@ -33,15 +33,19 @@ const NOBODYS: &str = "/diogenes-agent-asks-for-what-nobody-has";
 /// As much of a body as is waited for when it is to be repeated, in bytes.
 const WORDS_BYTES: usize = 120;
 
-/// Searches for a path; None where there is none, or the connection did not last.
+/// Searches for a path; None where there is none.
 pub(crate) async fn search(connector: &Connector<'_>) -> Option<String> {
-    let mut peer = connector.connect().await.ok()?;
-    (status(&mut peer, NOBODYS).await? == 404).then_some(())?;
+    let mut line = Line {
+        connector,
+        kept: None,
+    };
+    (line.head(NOBODYS).await?.status == 404).then_some(())?;
     for path in PATHS {
+        let head = line.head(path).await?;
         // What wants a slash at its end says so, as Django does.
-        let path = match status(&mut peer, path).await? {
+        let path = match head.status {
             200 | 204 | 405 | 503 => (*path).to_owned(),
-            301 | 302 | 307 | 308 if redirects_to_slash(peer.heard(), path) => format!("{path}/"),
+            301 | 302 | 307 | 308 if head.redirects_to_slash => format!("{path}/"),
             _ => continue,
         };
         let answer = ask(connector, &path).await.ok()?;
@@ -52,15 +56,47 @@ pub(crate) async fn search(connector: &Connector<'_>) -> Option<String> {
     None
 }
 
-/// The status of an answer to `HEAD`, after which the connection can be used again; None where it cannot.
-async fn status(peer: &mut Conversation<Box<dyn Stream>>, path: &str) -> Option<u16> {
-    peer.ask(http::request("HEAD", path, "keep-alive").as_bytes())
-        .await;
-    peer.listen(http::is_enough).await;
-    match parse_status_line(peer.heard()) {
-        StatusLine::Status(code) => Some(code),
-        _ => None,
+/// The connection on which one asks again and again, made anew where the service closes it.
+struct Line<'a> {
+    connector: &'a Connector<'a>,
+    kept: Option<Conversation<Box<dyn Stream>>>,
+}
+
+/// What an answer to `HEAD` tells.
+struct Head {
+    status: u16,
+    redirects_to_slash: bool,
+}
+
+impl Line<'_> {
+    /// None where there is no answer.
+    async fn head(&mut self, path: &str) -> Option<Head> {
+        let mut peer = match self.kept.take() {
+            Some(peer) => peer,
+            None => self.connector.connect().await.ok()?,
+        };
+        peer.ask(http::request("HEAD", path, "keep-alive").as_bytes())
+            .await;
+        peer.listen(http::is_enough).await;
+        let response = peer.heard();
+        let StatusLine::Status(status) = parse_status_line(response) else {
+            return None;
+        };
+        let redirects_to_slash = redirects_to_slash(response, path);
+        if is_kept(response) {
+            self.kept = Some(peer);
+        }
+        Some(Head {
+            status,
+            redirects_to_slash,
+        })
     }
+}
+
+/// Whether the service keeps the connection, as gunicorn's plain workers do not. Source: RFC 9112 §9.3.
+fn is_kept(response: &[u8]) -> bool {
+    let closes = header(response, "connection").is_some_and(|it| it.eq_ignore_ascii_case(b"close"));
+    response.starts_with(b"HTTP/1.1") && !closes
 }
 
 fn redirects_to_slash(response: &[u8], path: &str) -> bool {
@@ -88,11 +124,15 @@ pub(crate) async fn ask(connector: &Connector<'_>, path: &str) -> Result<Conclus
     }
     conclusion.path = Some(path.to_owned());
     conclusion.evidence = match conclusion.verdict {
-        Verdict::Failing if body.trim_ascii().is_empty() => format!("HTTP {code} on {path}"),
-        Verdict::Failing => format!("HTTP {code} on {path}: {}", quote(body)),
-        _ => format!("answers {path} (HTTP {code})"),
+        Verdict::Alive => format!("answers {path} (HTTP {code})"),
+        _ => format!("HTTP {code} on {path}"),
     };
-    Ok(conclusion)
+    let has_words = conclusion.verdict != Verdict::Alive && !body.trim_ascii().is_empty();
+    Ok(if has_words {
+        conclusion.saying(body)
+    } else {
+        conclusion
+    })
 }
 
 /// Whether an answer tells if the service is ready. One without such a path has another status, or a page for people.

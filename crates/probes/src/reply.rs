@@ -2,6 +2,8 @@
 
 use diogenes_proto::{Timestamp, Untrusted, Verdict};
 
+use crate::conclusion::quote;
+
 /// What was heard, as far as it was heard.
 ///
 /// What a parser says of a beginning holds for the whole, unless it says [`Reply::Incomplete`].
@@ -22,6 +24,8 @@ pub struct Answer {
     pub verdict: Verdict,
     /// The same in words, which follow the service's name: `answers PING`.
     pub words: String,
+    /// Its own words, quoted; None where they are no help.
+    pub said: Option<String>,
     /// The server's version; None where it did not tell.
     pub version: Option<Untrusted>,
     /// The server's product; None where it did not tell.
@@ -36,6 +40,7 @@ impl Answer {
         Self {
             verdict,
             words: words.into(),
+            said: None,
             version: None,
             product: None,
             expires_at: None,
@@ -50,6 +55,13 @@ impl Answer {
     /// It says that something is wrong.
     pub fn failing(words: impl Into<String>) -> Self {
         Self::new(Verdict::Failing, words)
+    }
+
+    /// The same, with the first line of what it said.
+    #[must_use]
+    pub fn saying(mut self, bytes: &[u8]) -> Self {
+        self.said = Some(quote(bytes));
+        self
     }
 
     /// The same, with its version where that is told; what is empty or longer than any version is none.

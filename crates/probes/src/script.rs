@@ -114,6 +114,7 @@ pub(crate) fn conclude(script: &Script, heard: &[u8]) -> Option<Conclusion> {
         Verdict::Alive => Conclusion::answered(answer.verdict, answer.words),
         _ => Conclusion::new(answer.verdict, answer.words),
     };
+    conclusion.said = answer.said;
     conclusion.version = answer.version;
     conclusion.product = answer.product;
     conclusion.expires_at = answer.expires_at;

@@ -3,7 +3,10 @@
 //! TLS 1.2 is all that is offered: in 1.3 the certificate is encrypted, and to read it would take a whole TLS stack.
 //! A server that speaks nothing older refuses with an alert, which proves that TLS answers as well. No name is asked
 //! for, so the certificate is the server's usual one. We leave as RFC 5246 §7.2.1 wants it, by `user_canceled` and
-//! `close_notify`. Source: RFC 5246 §6.2.1, §7.4; RFC 8446 §4.2.1, appendix B.2.
+//! `close_notify`: so nginx, Apache and `openssl s_server` write nothing at their usual levels, HAProxy "SSL handshake
+//! failure", Dovecot a line of level info, and Redis "Error accepting a client connection".
+//!
+//! Source: RFC 5246 §6.2.1, §7.4; RFC 8446 §4.2.1, §6, appendix B.2.
 
 use crate::bytes::Bytes;
 use crate::certificate;
