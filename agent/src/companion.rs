@@ -349,12 +349,13 @@ impl Task {
             key,
             spec,
             wants_version,
+            wants_readiness,
         } in due
         {
-            let curiosity = if wants_version {
-                Curiosity::HealthAndVersion
-            } else {
-                Curiosity::Health
+            let curiosity = match (wants_version, wants_readiness) {
+                (_, true) => Curiosity::Everything,
+                (true, false) => Curiosity::HealthAndVersion,
+                (false, false) => Curiosity::Health,
             };
             self.probes
                 .spawn(async move { (key, spec.kind, probe(&spec, curiosity).await) });

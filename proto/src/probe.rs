@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Untrusted, word};
+use crate::{Timestamp, Untrusted, word};
 
 /// What a probe speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,11 +30,11 @@ pub enum ProbeKind {
     Amqp,
     /// MQTT's `CONNECT`, answered by a `CONNACK` of any code.
     Mqtt,
-    /// NATS' `INFO` greeting and `PING`.
+    /// NATS' `INFO`, which it says unasked.
     Nats,
     /// Kafka's `ApiVersions`.
     Kafka,
-    /// ZooKeeper's four-letter words.
+    /// ZooKeeper's `srvr`, the one four-letter word that its white list has by default.
     Zookeeper,
     /// SMTP's greeting, and `QUIT`.
     Smtp,
@@ -52,8 +52,49 @@ pub enum ProbeKind {
     Ftp,
     /// A connection that the service accepts, nothing said.
     Tcp,
-    /// Listen for a greeting, then try HTTP once: learns what an unknown listener speaks.
+    /// Listen for a greeting, then try a few protocols: learns what an unknown listener speaks.
     Discover,
+}
+
+/// The word of each protocol that has a probe of its own.
+const PROTOCOLS: &[(&str, ProbeKind)] = &[
+    ("http", ProbeKind::Http),
+    ("redis", ProbeKind::Redis),
+    ("postgresql", ProbeKind::Postgresql),
+    ("tls", ProbeKind::Tls),
+    ("fastcgi", ProbeKind::Fastcgi),
+    ("memcached", ProbeKind::Memcached),
+    ("mysql", ProbeKind::Mysql),
+    ("mongodb", ProbeKind::Mongodb),
+    ("amqp", ProbeKind::Amqp),
+    ("mqtt", ProbeKind::Mqtt),
+    ("nats", ProbeKind::Nats),
+    ("kafka", ProbeKind::Kafka),
+    ("zookeeper", ProbeKind::Zookeeper),
+    ("smtp", ProbeKind::Smtp),
+    ("imap", ProbeKind::Imap),
+    ("pop3", ProbeKind::Pop3),
+    ("dns", ProbeKind::Dns),
+    ("ldap", ProbeKind::Ldap),
+    ("ssh", ProbeKind::Ssh),
+    ("ftp", ProbeKind::Ftp),
+    ("tcp", ProbeKind::Tcp),
+];
+
+impl ProbeKind {
+    /// The kind of probe that speaks this protocol; None where none does.
+    #[must_use]
+    pub fn speaking(protocol: &str) -> Option<Self> {
+        let known = PROTOCOLS.iter().find(|(word, _)| *word == protocol);
+        known.map(|&(_, kind)| kind)
+    }
+
+    /// The word of the protocol it speaks; None for [`ProbeKind::Discover`], which has to find that out.
+    #[must_use]
+    pub fn protocol(self) -> Option<&'static str> {
+        let known = PROTOCOLS.iter().find(|(_, kind)| *kind == self);
+        known.map(|&(word, _)| word)
+    }
 }
 
 /// Where a probe connects to.
@@ -73,6 +114,22 @@ pub struct ProbeSpec {
     pub kind: ProbeKind,
     /// Where.
     pub target: ProbeTarget,
+    /// The path that an HTTP probe asks for by `GET`, one that tells whether the service is ready; None: `/`, by
+    /// `HEAD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+impl ProbeSpec {
+    /// A probe of the usual way.
+    #[must_use]
+    pub fn new(kind: ProbeKind, target: ProbeTarget) -> Self {
+        Self {
+            kind,
+            target,
+            path: None,
+        }
+    }
 }
 
 /// What a probe says of the service. A closed set: another word needs a new protocol version.
@@ -117,4 +174,47 @@ pub struct ProbeOutcome {
     /// The product the service named in a greeting or header: `uvicorn`, `nginx`; None where it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<Untrusted>,
+    /// The path that told whether the service is ready; None where none was asked for or found.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "word::maybe"
+    )]
+    pub path: Option<String>,
+    /// When the certificate that a TLS server showed expires; None where it showed none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl ProbeOutcome {
+    /// A verdict with what led to it, nothing else learnt.
+    #[must_use]
+    pub fn new(verdict: Verdict, evidence: impl Into<Untrusted>, took_us: u64) -> Self {
+        Self {
+            verdict,
+            evidence: evidence.into(),
+            took_us,
+            version: None,
+            protocol: None,
+            product: None,
+            path: None,
+            expires_at: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_protocol_is_called_what_its_kind_is_called_on_the_wire() {
+        for (word, kind) in PROTOCOLS {
+            assert_eq!(serde_json::to_value(kind).unwrap(), *word);
+            assert_eq!(ProbeKind::speaking(word), Some(*kind));
+            assert_eq!(kind.protocol(), Some(*word));
+        }
+        assert_eq!(ProbeKind::speaking("gopher"), None);
+        assert_eq!(ProbeKind::Discover.protocol(), None);
+    }
 }

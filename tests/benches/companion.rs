@@ -3,7 +3,6 @@
 //!
 //! `make bench` runs it; with `-- --brief` it leaves out the idle minute. It executes itself once more to be an attacher.
 
-use std::fs;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use diogenes_linux::attacher;
 use diogenes_linux::program::Program;
 use diogenes_testkit::{Container, Supervisor, demo_image, dist, listener_image};
-use diogenes_tests::measure::{HttpConnection, print_distribution, timed};
+use diogenes_tests::measure::{HttpConnection, cpu_ns, print_distribution, timed};
 use diogenes_tests::{Peer, agent_in, agents_in, attacher_of, health, present, pss_kib};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -161,18 +160,6 @@ fn idle() {
         "",
         pss_kib(agents[0])
     );
-}
-
-/// CPU time of all threads of a process that still live, in nanoseconds (`/proc/PID/task/TID/schedstat`).
-fn cpu_ns(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task"))
-        .expect("its threads")
-        .flatten();
-    let times =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
-    times
-        .filter_map(|time| time.split(' ').next()?.parse::<u64>().ok())
-        .sum()
 }
 
 fn compare(name: &str, ours: &mut [Duration], their_name: &str, theirs: &mut [Duration]) {

@@ -66,6 +66,8 @@ pub struct Kind {
     pub probe: ProbeKind,
     /// The port it is asked on where it listens on several; None: the lowest.
     pub default_port: Option<u16>,
+    /// The path at which it tells by HTTP whether it is ready; None where it has none that all of them have.
+    pub readiness: Option<&'static str>,
     /// Where in its executable's path a version follows: `/usr/lib/postgresql/15/bin/postgres`.
     pub version_after: &'static [&'static str],
 }
@@ -81,6 +83,7 @@ const USUAL: Kind = Kind {
     titles: &[],
     probe: ProbeKind::Http,
     default_port: None,
+    readiness: None,
     version_after: &[],
 };
 

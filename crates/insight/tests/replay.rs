@@ -38,14 +38,7 @@ fn a_replay_gives_the_same_answer_byte_for_byte() {
         let mut assessor = Assessor::new();
         assessor.observe(now, &snapshot);
         for due in assessor.due(now) {
-            let outcome = ProbeOutcome {
-                verdict: Verdict::Alive,
-                evidence: "answers in 0.1 ms".into(),
-                took_us: 100,
-                version: None,
-                protocol: None,
-                product: None,
-            };
+            let outcome = ProbeOutcome::new(Verdict::Alive, "answers in 0.1 ms", 100);
             assessor.probed(now, &due.key, outcome);
         }
         let report = assessor.report(now, "hash".to_owned());

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use diogenes_proto::{ProbeOutcome, Untrusted, Verdict};
+use diogenes_proto::{ProbeOutcome, Timestamp, Untrusted, Verdict};
+use tokio::time::Instant;
 
 /// Longest piece of a service's own words repeated in evidence, in bytes.
 const QUOTE_BYTES: usize = 120;
@@ -12,9 +13,15 @@ const QUOTE_BYTES: usize = 120;
 pub(crate) struct Conclusion {
     pub(crate) verdict: Verdict,
     pub(crate) evidence: String,
+    /// The service's own words, quoted, which come last.
+    pub(crate) said: Option<String>,
     pub(crate) version: Option<Untrusted>,
     pub(crate) protocol: Option<&'static str>,
     pub(crate) product: Option<Untrusted>,
+    pub(crate) path: Option<String>,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// How long the answer took, where the conversation had more to it; None: all its time.
+    pub(crate) took: Option<Duration>,
     timed: bool,
 }
 
@@ -23,9 +30,13 @@ impl Conclusion {
         Self {
             verdict,
             evidence: evidence.into(),
+            said: None,
             version: None,
             protocol: None,
             product: None,
+            path: None,
+            expires_at: None,
+            took: None,
             timed: false,
         }
     }
@@ -43,12 +54,35 @@ impl Conclusion {
         Self::answered(Verdict::Alive, "connects")
     }
 
-    pub(crate) fn into_outcome(self, took: Duration) -> ProbeOutcome {
-        let evidence = if self.timed {
-            format!("{} in {}", self.evidence, millis(took))
-        } else {
-            self.evidence
-        };
+    /// The same, with the first line of what the service said.
+    pub(crate) fn saying(self, bytes: &[u8]) -> Self {
+        Self {
+            said: Some(quote(bytes)),
+            ..self
+        }
+    }
+
+    /// The same, of a service that speaks this protocol.
+    pub(crate) fn in_protocol(self, protocol: &'static str) -> Self {
+        Self {
+            protocol: Some(protocol),
+            ..self
+        }
+    }
+
+    pub(crate) fn into_outcome(self, started: Instant) -> ProbeOutcome {
+        let took = self.took.unwrap_or_else(|| started.elapsed());
+        let mut evidence = self.evidence;
+        if self.timed {
+            evidence = format!("{evidence} in {}", millis(took));
+        }
+        if let Some(said) = self.said {
+            evidence = format!("{evidence}: {said}");
+        }
+        if let Some(expires_at) = self.expires_at {
+            let words = expiry(expires_at, Timestamp::now());
+            evidence = format!("{evidence}; its certificate {words}");
+        }
         ProbeOutcome {
             verdict: self.verdict,
             evidence: evidence.into(),
@@ -56,6 +90,8 @@ impl Conclusion {
             version: self.version,
             protocol: self.protocol.map(Into::into),
             product: self.product,
+            path: self.path,
+            expires_at: self.expires_at,
         }
     }
 }
@@ -68,6 +104,16 @@ pub(crate) fn millis(duration: Duration) -> String {
         10_000..1_000_000 => format!("{} ms", us / 1000),
         _ if us % 1_000_000 < 100_000 => format!("{} s", us / 1_000_000),
         _ => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
+    }
+}
+
+/// When a certificate expires, as people count it: `expires in 12 days`.
+fn expiry(at: Timestamp, now: Timestamp) -> String {
+    const DAY_SECONDS: u64 = 24 * 60 * 60;
+    if at > now {
+        format!("expires in {} days", at.since(now).as_secs() / DAY_SECONDS)
+    } else {
+        format!("expired {} days ago", now.since(at).as_secs() / DAY_SECONDS)
     }
 }
 

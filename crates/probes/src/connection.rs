@@ -19,6 +19,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Makes connections to one target under one deadline.
+#[derive(Clone, Copy)]
 pub(crate) struct Connector<'a> {
     pub(crate) target: &'a ProbeTarget,
     pub(crate) until: Instant,
@@ -28,6 +29,14 @@ pub(crate) struct Connector<'a> {
 }
 
 impl Connector<'_> {
+    /// The same, for a part of the probe that is over in this time.
+    pub(crate) fn within(self, time: Duration) -> Self {
+        Self {
+            until: self.until.min(Instant::now() + time),
+            ..self
+        }
+    }
+
     /// Opens a connection.
     ///
     /// # Errors
@@ -112,7 +121,7 @@ mod tests {
             deadline: Duration::from_millis(300),
             ..Limits::default()
         };
-        let outcome = run(&ProbeSpec { kind, target }, limits).await;
+        let outcome = run(&ProbeSpec::new(kind, target), limits).await;
         (outcome.verdict, outcome.evidence.to_string())
     }
 

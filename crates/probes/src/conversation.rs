@@ -87,6 +87,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
+    /// Says farewell, and waits for the other side to close. Whoever closes with something unread resets the
+    /// connection (RFC 1122 §4.2.2.13), which many servers write a line about.
+    pub(crate) async fn leave(&mut self, farewell: &[u8], patience: Duration) {
+        self.ask(farewell).await;
+        let _ = timeout_at(self.until, self.stream.shutdown()).await;
+        self.listen_until(Instant::now() + patience, |_| false)
+            .await;
+    }
+
     /// What it means that `question` got no answer that could be read.
     pub(crate) fn unanswered(&self, question: &str, heard: Heard) -> Conclusion {
         let some = self.heard.len();

@@ -2,7 +2,7 @@
 //!
 //! A table: to teach it a protocol, add one [`Sign`].
 
-use diogenes_proto::Untrusted;
+use crate::reply::Reply;
 
 /// How a protocol is known by what a server says first.
 #[derive(Clone, Copy, Debug)]
@@ -47,15 +47,6 @@ pub const PROTESTS: &[Sign] = &[
     sign(b"AMQP", "", "amqp"),                 // AMQP 0-9-1 §4.2.2: the versions it speaks
 ];
 
-/// What a greeting tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Greeting {
-    /// The protocol, a lower-case word.
-    pub protocol: &'static str,
-    /// The server's version, where the greeting has it in a fixed place.
-    pub version: Option<Untrusted>,
-}
-
 /// Finds the protocol of a server's words in a table; None where no sign fits.
 #[must_use]
 pub fn find(bytes: &[u8], signs: &[Sign]) -> Option<&'static str> {
@@ -73,61 +64,22 @@ pub fn find(bytes: &[u8], signs: &[Sign]) -> Option<&'static str> {
         .map(|sign| sign.protocol)
 }
 
-/// Reads what a server said unasked; None where it is not known.
+/// The protocol of what a server said unasked; None where it is not known.
 #[must_use]
-pub fn parse(bytes: &[u8]) -> Option<Greeting> {
-    if let Some(greeting) = parse_mysql(bytes) {
-        return Some(greeting);
+pub fn protocol(bytes: &[u8]) -> Option<&'static str> {
+    if matches!(crate::mysql::parse(bytes), Reply::Answer(_)) {
+        return Some("mysql");
     }
     if crate::http::is_http2(bytes) {
-        return Some(Greeting {
-            protocol: "http2",
-            version: None,
-        });
+        return Some("http2");
     }
-    let protocol = find(bytes, GREETINGS)?;
-    let version = match protocol {
-        "ssh" => ssh_version(bytes),
-        _ => None,
-    };
-    Some(Greeting { protocol, version })
+    find(bytes, GREETINGS)
 }
 
-/// MySQL's handshake: a packet numbered 0 with protocol version 10 and the server's version, or an error.
-/// Source: MySQL Source Code Documentation, "Protocol::HandshakeV10", "ERR_Packet".
-fn parse_mysql(bytes: &[u8]) -> Option<Greeting> {
-    let (header, body) = bytes.split_first_chunk::<4>()?;
-    let length =
-        usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
-    if header[3] != 0 || !(8..1024).contains(&length) {
-        return None;
-    }
-    let version = match body {
-        [10, rest @ ..] => {
-            let end = rest.iter().position(|&b| b == 0).filter(|&end| end > 0)?;
-            let text = &rest[..end];
-            if !text.iter().all(|b| b.is_ascii_graphic()) {
-                return None;
-            }
-            Some(Untrusted::from_bytes(text))
-        }
-        // "Host is not allowed to connect", "too many connections": error numbers from 1000 on.
-        [0xff, low, high, ..] if (1000..5000).contains(&u16::from_le_bytes([*low, *high])) => None,
-        _ => return None,
-    };
-    Some(Greeting {
-        protocol: "mysql",
-        version,
-    })
-}
-
-/// The version in `SSH-2.0-OpenSSH_9.2p1 Debian-2`. Source: RFC 4253 §4.2.
-fn ssh_version(bytes: &[u8]) -> Option<Untrusted> {
-    let line = bytes.split(|&b| b == b'\n').next()?;
-    let software = line.splitn(3, |&b| b == b'-').nth(2)?.trim_ascii();
-    let software = software.split(|&b| b == b' ').next()?;
-    let version = software.strip_prefix(b"OpenSSH_").unwrap_or(software);
-    (!version.is_empty()).then(|| Untrusted::from_bytes(version))
+/// Whether more would not tell more: a line, which a binary greeting is not even where it holds a line feed.
+pub(crate) fn is_enough(bytes: &[u8]) -> bool {
+    let is_line = || bytes.contains(&b'\n') && crate::mysql::parse(bytes) != Reply::Incomplete;
+    protocol(bytes).is_some() || is_line()
 }
 
 #[cfg(test)]
@@ -138,31 +90,15 @@ mod tests {
 
     #[test]
     fn known_greetings() {
-        for (bytes, protocol, version) in [
-            (
-                &b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"[..],
-                "ssh",
-                Some("9.2p1"),
-            ),
-            (b"220 mail.example.org ESMTP Postfix\r\n", "smtp", None),
-            (b"220 (vsFTPd 3.0.3)\r\n", "ftp", None),
-            (b"+OK Dovecot ready.\r\n", "pop3", None),
-            (b"* OK [CAPABILITY IMAP4rev1] ready\r\n", "imap", None),
-            (
-                b"\x5b\0\0\0\x0a10.11.6-MariaDB-0+deb12u1\0\x08\0\0\0",
-                "mysql",
-                Some("10.11.6-MariaDB-0+deb12u1"),
-            ),
-            (b"\x45\0\0\0\xff\x6a\x04Host is not allowed", "mysql", None),
-            (b"INFO {\"server_id\":\"N\"}\r\n", "nats", None),
+        for (bytes, protocol) in [
+            (&b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"[..], "ssh"),
+            (b"220 mail.example.org ESMTP Postfix\r\n", "smtp"),
+            (b"220 (vsFTPd 3.0.3)\r\n", "ftp"),
+            (b"+OK Dovecot ready.\r\n", "pop3"),
+            (b"* OK [CAPABILITY IMAP4rev1] ready\r\n", "imap"),
+            (b"INFO {\"server_id\":\"N\"}\r\n", "nats"),
         ] {
-            let greeting = parse(bytes).unwrap_or_else(|| panic!("{}", bytes.escape_ascii()));
-            assert_eq!(greeting.protocol, protocol);
-            assert_eq!(
-                greeting.version.as_ref().map(Untrusted::as_raw),
-                version,
-                "{protocol}"
-            );
+            assert_eq!(super::protocol(bytes), Some(protocol));
         }
         for stranger in [
             &b""[..],
@@ -171,7 +107,7 @@ mod tests {
             b"\0\0\0\0\0",
             b"\x05\0\0\0\x0a",
         ] {
-            assert_eq!(parse(stranger), None, "{}", stranger.escape_ascii());
+            assert_eq!(protocol(stranger), None, "{}", stranger.escape_ascii());
         }
     }
 
@@ -194,13 +130,13 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (parse(&bytes), find(&bytes, PROTESTS));
+            let _ = (protocol(&bytes), find(&bytes, PROTESTS));
         }
 
         #[test]
         fn never_panics_on_what_begins_well(start in 0..GREETINGS.len(), tail in proptest::collection::vec(any::<u8>(), 0..99)) {
             let bytes = [GREETINGS[start].begins, &tail].concat();
-            let _ = (parse(&bytes), find(&bytes, GREETINGS));
+            let _ = (protocol(&bytes), find(&bytes, GREETINGS));
         }
     }
 }

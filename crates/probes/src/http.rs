@@ -3,12 +3,17 @@
 //! Any well-formed response below 500 shows a server that works: 404, 405 and 401 are answers. 501 too: the
 //! server says that it does not do `HEAD`. Before a server is condemned for a 5xx, or for not answering
 //! properly, it is asked once more with `GET`: simple servers treat `HEAD` badly. Source: RFC 9112, RFC 9110.
+//!
+//! Where a path is given, it is one by which the service tells whether it is ready ([`crate::readiness`]): it is asked
+//! for with `GET`, and what it says with a 5xx is repeated.
 
 use diogenes_proto::{Untrusted, Verdict};
+use tokio::time::Instant;
 
 use crate::conclusion::Conclusion;
-use crate::connection::Connector;
+use crate::connection::{Connector, Stream};
 use crate::conversation::{Conversation, Heard};
+use crate::{Curiosity, readiness};
 
 /// Who asks, so that an administrator who reads the access log knows.
 const USER_AGENT: &str = concat!("diogenes-agent/", env!("CARGO_PKG_VERSION"));
@@ -83,6 +88,21 @@ pub fn parse_product(server: &[u8]) -> Option<(Untrusted, Option<Untrusted>)> {
     ))
 }
 
+/// What follows the headers, as far as it is there; of a chunked body (RFC 9112 §7.1) the first chunk and its like.
+#[must_use]
+pub fn body(response: &[u8]) -> &[u8] {
+    let blank = |bytes: &[u8], end: &[u8]| bytes.windows(end.len()).position(|w| w == end);
+    let Some(start) = blank(response, b"\r\n\r\n").map(|at| at + 4) else {
+        return b"";
+    };
+    let body = &response[start..];
+    let is_chunked = header(response, "transfer-encoding").is_some();
+    match blank(body, b"\r\n").filter(|_| is_chunked) {
+        Some(end) => &body[end + 2..],
+        None => body,
+    }
+}
+
 /// Whether the bytes begin as HTTP/2's server preface does, a SETTINGS frame: what a server that speaks
 /// HTTP/2 only (gRPC) says first. Source: RFC 9113 §3.4, §4.1, §6.5.
 #[must_use]
@@ -150,28 +170,34 @@ pub(crate) fn conclude(bytes: &[u8]) -> Option<Conclusion> {
     Some(conclusion)
 }
 
-fn request(method: &str) -> String {
+/// A request for a path, after which the server keeps or closes the connection.
+pub(crate) fn request(method: &str, path: &str, connection: &str) -> String {
     format!(
-        "{method} / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\nConnection: {connection}\r\n\r\n"
     )
 }
 
 async fn attempt(connector: &Connector<'_>, method: &str) -> Result<Conclusion, Conclusion> {
     let mut peer = connector.connect().await?;
-    peer.ask(request(method).as_bytes()).await;
+    peer.ask(request(method, "/", "close").as_bytes()).await;
     let heard = peer.listen(is_enough).await;
     Ok(concluded(&peer, method, heard))
 }
 
-fn concluded<S>(peer: &Conversation<S>, method: &str, heard: Heard) -> Conclusion
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
+fn concluded(peer: &Conversation<Box<dyn Stream>>, method: &str, heard: Heard) -> Conclusion {
     conclude(peer.heard()).unwrap_or_else(|| peer.unanswered(&format!("HTTP {method}"), heard))
 }
 
-pub(crate) async fn converse(connector: &Connector<'_>) -> Result<Conclusion, Conclusion> {
-    let head = attempt(connector, "HEAD").await?;
+pub(crate) async fn converse(
+    connector: &Connector<'_>,
+    path: Option<&str>,
+    curiosity: Curiosity,
+) -> Result<Conclusion, Conclusion> {
+    if let Some(path) = path {
+        return readiness::ask(connector, path).await;
+    }
+    let started = Instant::now();
+    let mut head = attempt(connector, "HEAD").await?;
     if matches!(head.verdict, Verdict::Failing | Verdict::Garbled) {
         // Where the second attempt runs out of time, the first one's answer is still the better evidence.
         let get = attempt(connector, "GET").await?;
@@ -180,6 +206,12 @@ pub(crate) async fn converse(connector: &Connector<'_>) -> Result<Conclusion, Co
         } else {
             get
         });
+    }
+    if curiosity == Curiosity::Everything && head.protocol == Some("http") {
+        head.took = Some(started.elapsed());
+        // Whoever is slow is not kept busy with it until the deadline.
+        let spare = (connector.until - Instant::now()) / 2;
+        head.path = readiness::search(&connector.within(spare)).await;
     }
     Ok(head)
 }

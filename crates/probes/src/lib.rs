@@ -6,20 +6,37 @@
 //! is an answer, so it counts as alive.
 //!
 //! ```text
-//! ProbeSpec ─► connect ─► converse (http, redis, postgresql, discover) ─► ProbeOutcome
+//! ProbeSpec ─► connect ─► converse (a script; http, redis, postgresql, discover) ─► ProbeOutcome
 //! ```
 //!
-//! Each protocol is a pure parser of bytes that never panics, and a conversation of a few lines around it.
-//! [`run`] puts them together; it never fails: what goes wrong is what it reports.
+//! Each protocol is a pure parser of bytes that never panics. Where one question and its answer are all, the rest
+//! is data ([`script`]); the others have a conversation of a few lines. [`run`] puts them together; it never fails:
+//! what goes wrong is what it reports.
 
+mod amqp;
+mod bytes;
+mod certificate;
 mod conclusion;
 mod connection;
 mod conversation;
 mod discover;
+mod dns;
+mod fastcgi;
+mod greeters;
 pub mod greeting;
 pub mod http;
+mod kafka;
+mod ldap;
+mod line;
+mod mongodb;
+mod mqtt;
+mod mysql;
 pub mod postgresql;
+mod readiness;
 pub mod redis;
+mod reply;
+mod script;
+mod tls;
 
 use std::time::Duration;
 
@@ -28,6 +45,7 @@ use tokio::time::{Instant, timeout_at};
 
 use conclusion::{Conclusion, millis};
 use connection::Connector;
+pub use reply::{Answer, Reply};
 
 /// Whether a probe also asks for the version, where that takes a question of its own (Redis' `INFO server`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +55,9 @@ pub enum Curiosity {
     Health,
     /// Its version too. Meant to be asked once in a service's life.
     HealthAndVersion,
+    /// All of that, and by which path an HTTP service tells whether it is ready. Takes a round of requests that the
+    /// service may note, so it is for applications only, and once in a service's life.
+    Everything,
 }
 
 /// What a probe may cost.
@@ -60,6 +81,13 @@ impl Default for Limits {
     }
 }
 
+/// Reads what a service said in answer to the one question of this kind of probe, or unasked; None where there is more
+/// to the conversation than that.
+#[must_use]
+pub fn read(kind: ProbeKind, heard: &[u8]) -> Option<Reply> {
+    script::of(kind).map(|script| script.read(heard))
+}
+
 /// Runs one probe. Must be called within a tokio runtime that has I/O and time enabled; dropping the future
 /// closes the connection.
 pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
@@ -71,17 +99,22 @@ pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
         read_bytes: limits.read_bytes,
     };
     let conversation = async {
+        if let Some(script) = script::of(spec.kind) {
+            return script::converse(&connector, script).await;
+        }
         match spec.kind {
-            ProbeKind::Http => http::converse(&connector).await,
+            ProbeKind::Http => {
+                http::converse(&connector, spec.path.as_deref(), limits.curiosity).await
+            }
             ProbeKind::Redis => redis::converse(&connector, limits.curiosity).await,
             ProbeKind::Postgresql => postgresql::converse(&connector).await,
             ProbeKind::Discover => discover::converse(&connector).await,
+            // Tcp: all that has no script and is none of these.
             _ => connector.connect().await.map(|_| Conclusion::connects()),
         }
     };
     // The conversations keep the deadline themselves and know what they waited for; this is the net below.
     let concluded = timeout_at(connector.until, conversation).await;
-    let took = started.elapsed();
     let conclusion = match concluded {
         Ok(Ok(conclusion) | Err(conclusion)) => conclusion,
         Err(_elapsed) => Conclusion::new(
@@ -89,5 +122,5 @@ pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
             format!("no answer in {}", millis(limits.deadline)),
         ),
     };
-    conclusion.into_outcome(took)
+    conclusion.into_outcome(started)
 }

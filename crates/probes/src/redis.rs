@@ -124,7 +124,7 @@ pub(crate) async fn converse(
         Reply::Incomplete | Reply::NotRedis => return Err(peer.unanswered("PING", heard)),
     };
     conclusion.protocol = Some("redis");
-    if curiosity == Curiosity::HealthAndVersion && conclusion.verdict == Verdict::Alive {
+    if curiosity != Curiosity::Health && conclusion.verdict == Verdict::Alive {
         peer.ask(INFO_SERVER).await;
         peer.listen(is_whole_bulk).await;
         let info = peer.heard();

@@ -71,10 +71,7 @@ async fn probe(kind: ProbeKind, peer: Peer) -> ProbeOutcome {
         curiosity: Curiosity::HealthAndVersion,
         ..Limits::default()
     };
-    let spec = ProbeSpec {
-        kind,
-        target: ProbeTarget::Tcp(address),
-    };
+    let spec = ProbeSpec::new(kind, ProbeTarget::Tcp(address));
     let started = Instant::now();
     let outcome = run(&spec, limits).await;
     assert!(
@@ -88,12 +85,17 @@ async fn probe(kind: ProbeKind, peer: Peer) -> ProbeOutcome {
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n\r\n";
 const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\n\r\n";
 const PONG: &[u8] = b"+PONG\r\n";
+/// A handshake's beginning, which is all that is read of it.
+const MYSQL: &[u8] = b"\x0c\0\0\0\x0a8.0.36\0\x08\0\0\0";
 const INFO: &[u8] = b"$30\r\n# Server\r\nredis_version:7.0.15\r\n";
 
 #[tokio::test]
 async fn verdicts() {
     use Peer::*;
-    use ProbeKind::{Discover, Http, Postgresql, Redis, Tcp};
+    use ProbeKind::{
+        Amqp, Discover, Dns, Fastcgi, Ftp, Http, Imap, Kafka, Ldap, Memcached, Mqtt, Mysql, Nats,
+        Pop3, Postgresql, Redis, Smtp, Ssh, Tcp, Tls, Zookeeper,
+    };
     use Verdict::*;
     let cases = [
         (Http, Answers(OK), Alive, "answers HTTP (status 200)"),
@@ -160,6 +162,140 @@ async fn verdicts() {
         (Postgresql, Answers(PONG), Garbled, "something else"),
         (Postgresql, Closes, Garbled, "without an answer"),
         (Postgresql, IsSilent, Silent, "no answer"),
+        (Mysql, Greets(MYSQL), Alive, "greets in"),
+        (
+            Mysql,
+            Greets(b"\x17\0\0\0\xff\x10\x04Too many connections"),
+            Failing,
+            "Too many connections",
+        ),
+        (
+            Mysql,
+            Greets(b"\x17\0\0\0\xff\x69\x04Host 'x' is blocked.."),
+            Alive,
+            "is blocked",
+        ),
+        (
+            Mysql,
+            Greets(b"220 (vsFTPd 3.0.3)\r\n"),
+            Garbled,
+            "something else",
+        ),
+        (
+            Mysql,
+            IsSilent,
+            Silent,
+            "no answer to a new connection in 700 ms",
+        ),
+        (
+            Memcached,
+            Answers(b"VERSION 1.6.18\r\n"),
+            Alive,
+            "answers version",
+        ),
+        (
+            Memcached,
+            Answers(b"CLIENT_ERROR unauthenticated\r\n"),
+            Alive,
+            "authentication required",
+        ),
+        (
+            Memcached,
+            Greets(b"ERROR Too many open connections\r\n"),
+            Failing,
+            "Too many",
+        ),
+        (Memcached, Answers(b"ERROR\r\n"), Garbled, "something else"),
+        (Smtp, Greets(b"220 box ESMTP Postfix\r\n"), Alive, "Postfix"),
+        (Smtp, Greets(b"421 too busy\r\n"), Failing, "too busy"),
+        (Smtp, Floods, Garbled, "something else"),
+        (
+            Ftp,
+            Greets(b"120 in 5 minutes\r\n"),
+            Starting,
+            "not ready yet",
+        ),
+        (Imap, Greets(b"* BYE overloaded\r\n"), Failing, "overloaded"),
+        (Pop3, Greets(b"-ERR no\r\n"), Failing, "no"),
+        (Ssh, Greets(b"SSH-2.0-x\r\n"), Alive, "SSH-2.0-x"),
+        (
+            Ssh,
+            Greets(b"Exceeded MaxStartups\r\n"),
+            Failing,
+            "Exceeded",
+        ),
+        (
+            Nats,
+            Greets(b"-ERR 'maximum connections exceeded'\r\n"),
+            Failing,
+            "maximum",
+        ),
+        (
+            Zookeeper,
+            Answers(b"This ZooKeeper instance is not currently serving requests\n"),
+            Failing,
+            "serves no requests",
+        ),
+        (
+            Zookeeper,
+            Answers(b"srvr is not executed because it is not in the whitelist.\n"),
+            Alive,
+            "whitelist",
+        ),
+        (
+            Mqtt,
+            Answers(b"\x20\x02\0\x05"),
+            Alive,
+            "authentication required",
+        ),
+        (Mqtt, Answers(b"\x20\x02\0\x03"), Failing, "unavailable"),
+        (Mqtt, Closes, Garbled, "without an answer to CONNECT"),
+        (Amqp, Answers(b"AMQP\0\x01\0\0"), Alive, "another version"),
+        (
+            Kafka,
+            Answers(b"\0\0\0\x0adiog\0\0\0\0\0\0"),
+            Alive,
+            "ApiVersions",
+        ),
+        (
+            Kafka,
+            Answers(b"\0\0\0\x0adiog\0\x08\0\0\0\0"),
+            Failing,
+            "error 8",
+        ),
+        (
+            Dns,
+            Answers(b"\0\x0cdi\x80\x05\0\0\0\0\0\0\0\0"),
+            Alive,
+            "version.bind",
+        ),
+        (Dns, IsSilent, Silent, "no answer to version.bind"),
+        (
+            Ldap,
+            Answers(b"\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x30\x04\0\x04\0"),
+            Alive,
+            "authentication required",
+        ),
+        (
+            Ldap,
+            Answers(b"\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x34\x04\0\x04\0"),
+            Failing,
+            "unavailable",
+        ),
+        (
+            Fastcgi,
+            Answers(b"\x01\x0b\0\0\0\x08\0\0"),
+            Alive,
+            "FCGI_GET_VALUES",
+        ),
+        (
+            Tls,
+            Answers(b"\x15\x03\x03\0\x02\x02\x28"),
+            Alive,
+            "alert 40",
+        ),
+        (Tls, Answers(OK), Garbled, "something else"),
+        (Tls, IsSilent, Silent, "no answer to a TLS hello"),
         (Tcp, IsSilent, Alive, "connects"),
         (Tcp, Floods, Alive, "connects"),
         (Discover, Answers(OK), Alive, "answers HTTP (status 200)"),
@@ -194,7 +330,7 @@ async fn discovers_the_protocol() {
         (Peer::Answers(OK), "http"),
         (Peer::Greets(b"SSH-2.0-OpenSSH_9.2p1\r\n"), "ssh"),
         (Peer::Greets(b"220 box ESMTP Postfix\r\n"), "smtp"),
-        (Peer::Greets(b"\x2c\0\0\0\x0a8.0.36\0\x08\0\0\0"), "mysql"),
+        (Peer::Greets(MYSQL), "mysql"),
         (Peer::Answers(unknown_command), "redis"),
         (Peer::IsSilent, "tcp"),
     ] {

@@ -415,15 +415,21 @@ fn outcome() -> BoxedStrategy<ProbeOutcome> {
         of(text()),
         of(word()),
         of(text()),
+        of(word()),
+        of(moment()),
     )
         .prop_map(
-            |(verdict, evidence, took_us, version, protocol, product)| ProbeOutcome {
-                verdict,
-                evidence,
-                took_us,
-                version,
-                protocol,
-                product,
+            |(verdict, evidence, took_us, version, protocol, product, path, expires_at)| {
+                ProbeOutcome {
+                    verdict,
+                    evidence,
+                    took_us,
+                    version,
+                    protocol,
+                    product,
+                    path,
+                    expires_at,
+                }
             },
         )
         .boxed()

@@ -12,7 +12,7 @@ use diogenes_probes::http::{
     StatusLine, header, is_http2, is_tls, parse_product, parse_status_line,
 };
 use diogenes_probes::redis::{self, Reply, info_field};
-use diogenes_probes::{Curiosity, Limits, greeting, postgresql, run};
+use diogenes_probes::{self as probes, Curiosity, Limits, greeting, postgresql, run};
 use diogenes_proto::line::encode;
 use diogenes_proto::{Message, ProbeKind, ProbeOutcome, ProbeSpec, ProbeTarget, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,13 +26,41 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Most bytes of the input that are tried as a beginning.
 const BEGINNINGS: usize = 64;
 
-/// The probes that listen to what is said.
-const KINDS: [ProbeKind; 4] = [
+/// The probes that have more to say than one question.
+const CONVERSATIONS: [ProbeKind; 4] = [
     ProbeKind::Http,
     ProbeKind::Redis,
     ProbeKind::Postgresql,
     ProbeKind::Discover,
 ];
+/// The probes of services that are asked.
+const QUESTIONS: [ProbeKind; 10] = [
+    ProbeKind::Tls,
+    ProbeKind::Fastcgi,
+    ProbeKind::Memcached,
+    ProbeKind::Mongodb,
+    ProbeKind::Amqp,
+    ProbeKind::Mqtt,
+    ProbeKind::Kafka,
+    ProbeKind::Zookeeper,
+    ProbeKind::Dns,
+    ProbeKind::Ldap,
+];
+/// The probes of services that speak first.
+const GREETINGS: [ProbeKind; 7] = [
+    ProbeKind::Mysql,
+    ProbeKind::Nats,
+    ProbeKind::Smtp,
+    ProbeKind::Imap,
+    ProbeKind::Pop3,
+    ProbeKind::Ssh,
+    ProbeKind::Ftp,
+];
+
+fn kinds() -> impl Iterator<Item = ProbeKind> {
+    let scripts = QUESTIONS.into_iter().chain(GREETINGS);
+    CONVERSATIONS.into_iter().chain(scripts)
+}
 
 /// See the module.
 pub fn check(input: &[u8]) {
@@ -40,9 +68,15 @@ pub fn check(input: &[u8]) {
     thread_local!(static PEER: RefCell<Peer> = RefCell::new(Peer::new()));
     let parts = parts::of(input);
     PEER.with_borrow_mut(|peer| {
-        for kind in KINDS {
-            concluded(kind, parts[0], &peer.probed(kind, &parts));
+        for kind in kinds() {
+            let spec = ProbeSpec::new(kind, peer.target.clone());
+            concluded(kind, parts[0], &peer.probed(&spec, &parts));
         }
+        let spec = ProbeSpec {
+            path: Some("/ready".to_owned()),
+            ..ProbeSpec::new(ProbeKind::Http, peer.target.clone())
+        };
+        concluded(spec.kind, parts[0], &peer.probed(&spec, &parts));
     });
 }
 
@@ -60,6 +94,18 @@ fn parsers(bytes: &[u8]) {
         let early = postgresql::parse_reply(beginning);
         if bytes.starts_with(b"E") {
             assert!(early == postgresql::Reply::Incomplete || early == error);
+        }
+    }
+    for kind in kinds() {
+        let Some(whole) = probes::read(kind, bytes) else {
+            continue;
+        };
+        for cut in 0..bytes.len().min(BEGINNINGS) {
+            let early = probes::read(kind, &bytes[..cut]);
+            assert!(
+                early == Some(probes::Reply::Incomplete) || early.as_ref() == Some(&whole),
+                "{kind:?}: {early:?} became {whole:?}"
+            );
         }
     }
     if let Some(value) = header(bytes, "server") {
@@ -111,6 +157,11 @@ fn concluded(kind: ProbeKind, words: &[u8], outcome: &ProbeOutcome) {
             assert!(matches!(words, [b'G' | b'N' | b'S'] | [b'E', ..]))
         }
         ProbeKind::Discover => assert!(alive, "{told}"),
+        kind if outcome.verdict != Garbled => {
+            let read = probes::read(kind, words);
+            let is_answer = |reply| matches!(reply, probes::Reply::Answer(_));
+            assert!(read.is_none_or(is_answer), "{told}");
+        }
         _ => {}
     }
     let message = Message::Probe {
@@ -159,20 +210,16 @@ impl Peer {
         }
     }
 
-    fn probed(&self, kind: ProbeKind, parts: &[&[u8]]) -> ProbeOutcome {
-        let spec = ProbeSpec {
-            kind,
-            target: self.target.clone(),
-        };
+    fn probed(&self, spec: &ProbeSpec, parts: &[&[u8]]) -> ProbeOutcome {
         let limits = Limits {
             deadline: DEADLINE,
-            curiosity: Curiosity::HealthAndVersion,
+            curiosity: Curiosity::Everything,
             ..Limits::default()
         };
         self.runtime.block_on(async {
             tokio::select! {
-                outcome = run(&spec, limits) => outcome,
-                () = self.serve(kind, parts) => unreachable!("it serves until the probe is done"),
+                outcome = run(spec, limits) => outcome,
+                () = self.serve(spec.kind, parts) => unreachable!("it serves until the probe is done"),
             }
         })
     }
@@ -181,7 +228,7 @@ impl Peer {
         // Who is understood at once is asked nothing more, and whoever waits for a question would wait for ever.
         let asks_twice = kind == ProbeKind::Redis && redis::parse_reply(parts[0]) == Reply::Pong;
         let said = &parts[..parts.len().min(1 + usize::from(asks_twice))];
-        let greets = kind == ProbeKind::Discover;
+        let greets = kind == ProbeKind::Discover || GREETINGS.contains(&kind);
         loop {
             let (stream, _) = self.listener.accept().await.expect("a connection");
             speak(stream, said, greets).await;

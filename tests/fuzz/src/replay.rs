@@ -59,14 +59,7 @@ fn tell(snapshot: &Snapshot, hash: &str) -> (String, String) {
 
 fn outcome(index: usize) -> ProbeOutcome {
     const VERDICTS: [Verdict; 3] = [Verdict::Alive, Verdict::Silent, Verdict::Failing];
-    ProbeOutcome {
-        verdict: VERDICTS[index % VERDICTS.len()],
-        evidence: "said so".into(),
-        took_us: 100,
-        version: None,
-        protocol: None,
-        product: None,
-    }
+    ProbeOutcome::new(VERDICTS[index % VERDICTS.len()], "said so", 100)
 }
 
 fn line(message: &Message) -> String {

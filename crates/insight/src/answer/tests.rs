@@ -9,12 +9,8 @@ use diogenes_proto::{ProbeOutcome, Verdict};
 
 fn outcome(verdict: Verdict, evidence: &str) -> ProbeOutcome {
     ProbeOutcome {
-        verdict,
-        evidence: evidence.into(),
-        took_us: 100,
         version: Some("7.0.15".into()),
-        protocol: None,
-        product: None,
+        ..ProbeOutcome::new(verdict, evidence, 100)
     }
 }
 

@@ -11,6 +11,8 @@
 //! | `accept-queue-full` | warning | connections wait and no more are taken |
 //! | `process-stopped` | warning | a process is stopped by a signal |
 //! | `fd-limit-near` | warning | a process has few file descriptors left |
+//! | `certificate-expired` | critical | the certificate it shows is out of date |
+//! | `certificate-expires` | warning | the certificate it shows will be out of date within two weeks |
 //! | `memory-near-limit` | warning | the container has little memory left |
 //! | `out-of-memory-kills` | warning | the kernel ended processes for want of memory |
 //! | `pids-near-limit` | warning | the container can start few more processes |
@@ -23,6 +25,9 @@ use super::container::Container;
 use super::judgement::Trouble;
 use super::track::Track;
 use crate::words::{bytes, clock, decimal, sentence};
+
+/// A certificate that expires within so many days should have been renewed: most are, a month before.
+const EXPIRES_SOON_DAYS: u64 = 14;
 
 /// Everything that is wrong now, each found just now; the caller remembers since when.
 pub(crate) fn findings<'a>(
@@ -98,6 +103,17 @@ fn of_service(track: &Track, now: Timestamp) -> Vec<Finding> {
             near.pid, near.open, near.limit
         );
         add("fd-limit-near", Severity::Warning, summary);
+    }
+    if let Some(expires_at) = track.learnt.expires_at.filter(|_| track.is_running()) {
+        let days = expires_at.since(now).as_secs() / (24 * 60 * 60);
+        if expires_at <= now {
+            let summary =
+                format!("the certificate of {name} has expired: no client that checks it connects");
+            add("certificate-expired", Severity::Critical, summary);
+        } else if days < EXPIRES_SOON_DAYS {
+            let summary = format!("the certificate of {name} expires in {days} days");
+            add("certificate-expires", Severity::Warning, summary);
+        }
     }
     for finding in &mut found {
         finding.evidence = track

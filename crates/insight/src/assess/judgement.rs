@@ -331,6 +331,12 @@ fn alive(track: &Track, outcome: &ProbeOutcome) -> Fact {
             format!("{words}; what lies below cannot be asked"),
         );
     }
+    if let Some((spoken, own)) = track.contradiction() {
+        return fact(
+            Health::Healthy,
+            format!("it speaks {spoken}, not {own}: {words}"),
+        );
+    }
     // A connection is made by the kernel alone; that it left the queue is the service's own doing.
     let is_mere_connection = matches!(protocol, None | Some("tcp"))
         && track.seen.entry.is_none()

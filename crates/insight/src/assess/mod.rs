@@ -50,6 +50,8 @@ pub struct Due {
     pub spec: ProbeSpec,
     /// Whether the version should be asked too: it is not known, and was not asked before.
     pub wants_version: bool,
+    /// Whether a path should be searched for by which the service tells whether it is ready.
+    pub wants_readiness: bool,
 }
 
 /// The services of one container over time.
@@ -164,12 +166,13 @@ impl Assessor {
                 break;
             }
             if let Some(spec) = track.probe() {
-                track.schedule.started(now);
                 due.push(Due {
                     key: track.key.clone(),
                     spec,
                     wants_version: track.wants_version(),
+                    wants_readiness: track.wants_readiness(),
                 });
+                track.schedule.started(now);
             }
         }
         due

@@ -10,8 +10,8 @@ use diogenes_proto::{
 
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
-use super::schedule::{QUICK, SPARING, STEADY, Schedule, after};
-use crate::catalogue;
+use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
+use crate::catalogue::{self, Layer};
 use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
@@ -53,12 +53,54 @@ pub(crate) struct Absence {
 pub(crate) struct Learnt {
     pub(crate) version: Option<Untrusted>,
     pub(crate) product: Option<Untrusted>,
-    /// What an unknown service speaks.
+    /// What a service speaks that is unknown, or that does not speak what its kind does.
     pub(crate) protocol: Option<String>,
+    /// When the certificate that it shows expires.
+    pub(crate) expires_at: Option<Timestamp>,
     version_asked: bool,
     /// Whether the installed packages were asked for its version, in this life.
     looked_up: bool,
+    readiness: Readiness,
+    doubt: Doubt,
+    /// Mere connections since it last answered a question.
+    silent_visits: Option<u8>,
 }
+
+/// The path by which an HTTP service tells whether it is ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Readiness {
+    /// Its kind's own, where it has one; else it is yet to be searched for.
+    #[default]
+    Unasked,
+    /// It was found.
+    At(String),
+    /// There is none.
+    Nowhere,
+}
+
+/// Whether a service speaks what its kind speaks, where it never answered so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// So many answers in a row were something else.
+    Garbled(u8),
+    /// What it speaks is found out now.
+    Asking,
+    /// It was asked, once in its life.
+    Settled,
+}
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self::Garbled(0)
+    }
+}
+
+/// Answers in a row that are something else before a service is asked what it speaks.
+const DOUBTED_AFTER: u8 = 3;
+
+/// Mere connections between two questions to a service that writes a warning about everybody who asks, but not about
+/// who just connects, as RabbitMQ does: it is asked every five minutes.
+const SILENT_VISITS: u8 = 9;
 
 /// One service over time.
 #[derive(Clone, Debug)]
@@ -93,6 +135,7 @@ pub(crate) struct Track {
 
 impl Track {
     pub(crate) fn new(seen: Recognised, now: Timestamp) -> Self {
+        let pace = Pace::of(&seen.key, seen.started_at);
         Self {
             key: seen.key.clone(),
             seen,
@@ -101,7 +144,7 @@ impl Track {
             stuck: None,
             full_since: None,
             learnt: Learnt::default(),
-            schedule: Schedule::at_once(now),
+            schedule: Schedule::at_once(now, pace),
             way: 0,
             proven: false,
             failures: 0,
@@ -171,12 +214,8 @@ impl Track {
             self.failures = 0;
             self.outcome = None;
             self.accepts = None;
-            // The files may be others now.
-            self.learnt.version_asked = false;
-            self.learnt.looked_up = false;
-            if self.learnt.protocol.as_deref() == Some("tcp") {
-                self.learnt.protocol = None;
-            }
+            self.learnt
+                .doubt_what_may_have_changed(seen.entry.is_some());
         }
         if is_other_kind {
             self.learnt = Learnt::default();
@@ -235,19 +274,30 @@ impl Track {
             .get(self.way)
             .or(self.seen.probes.first())?
             .clone();
-        if spec.kind == ProbeKind::Discover {
-            spec.kind = match self.learnt.protocol.as_deref() {
-                None => ProbeKind::Discover,
-                Some("http") => ProbeKind::Http,
-                Some("tcp" | "tls" | "http2") => ProbeKind::Tcp,
-                Some(protocol) => match catalogue::find(protocol) {
-                    Some(entry) => entry.probe,
-                    // It greets: its greeting is its sign of life, and nothing else is said to it.
-                    None => ProbeKind::Discover,
-                },
-            };
+        spec.kind = match self.learnt.protocol.as_deref() {
+            _ if self.learnt.doubt == Doubt::Asking => ProbeKind::Discover,
+            None => spec.kind,
+            Some("http2") => ProbeKind::Tcp,
+            // What has no probe of its own greets: its greeting is its sign of life, and nothing else is said to it.
+            Some(protocol) => ProbeKind::speaking(protocol).unwrap_or(ProbeKind::Discover),
+        };
+        match spec.kind {
+            ProbeKind::Http => spec.path = self.readiness(),
+            ProbeKind::Amqp if self.learnt.silent_visits.is_some_and(|n| n < SILENT_VISITS) => {
+                spec.kind = ProbeKind::Tcp;
+            }
+            _ => {}
         }
         Some(spec)
+    }
+
+    /// The path by which it tells whether it is ready; None where none is known.
+    fn readiness(&self) -> Option<String> {
+        match &self.learnt.readiness {
+            Readiness::At(path) => Some(path.clone()),
+            Readiness::Unasked => self.seen.entry?.readiness.map(str::to_owned),
+            Readiness::Nowhere => None,
+        }
     }
 
     /// Whether the next probe should ask for the version.
@@ -265,20 +315,35 @@ impl Track {
         self.seen.origin.clone().filter(|_| due)
     }
 
+    /// Whether the next probe should search for a path that tells whether it is ready. A server of files would write
+    /// an error about each path that is not there: only applications are asked.
+    pub(crate) fn wants_readiness(&self) -> bool {
+        let is_application = || match self.seen.entry {
+            Some(entry) => entry.layer != Layer::Server,
+            None => !self.learnt.product.as_ref().is_some_and(is_server),
+        };
+        let is_http = |spec: ProbeSpec| spec.kind == ProbeKind::Http && spec.path.is_none();
+        self.learnt.readiness == Readiness::Unasked
+            && self.probe().is_some_and(is_http)
+            && is_application()
+    }
+
     /// What it answered.
     pub(crate) fn probed(&mut self, outcome: ProbeOutcome, now: Timestamp) {
-        let kind = self.probe().map(|spec| spec.kind);
+        let asked = self.probe();
+        let kind = asked.as_ref().map(|spec| spec.kind);
+        let pause = kind.map_or(SPARING, interval);
         if outcome.verdict == Verdict::Alive {
-            self.learn(&outcome, kind);
+            self.learn_of_readiness(&outcome, asked.as_ref());
+            self.learn(&outcome, kind, now);
         }
+        self.doubt(&outcome);
         self.count(&outcome);
         match outcome.verdict {
             Verdict::Alive => {
                 self.proven |= outcome.protocol.as_deref() != Some("tls");
                 self.failures = 0;
-                let is_noted = matches!(kind, Some(ProbeKind::Discover | ProbeKind::Http));
-                self.schedule
-                    .again_in(now, if is_noted { SPARING } else { STEADY });
+                self.schedule.again_in(now, pause);
             }
             Verdict::Starting => {
                 self.failures = 0;
@@ -300,6 +365,9 @@ impl Track {
                     self.schedule.back_off(now);
                 }
             }
+        }
+        if outcome.verdict != Verdict::Alive {
+            self.learnt.silent_visits = None;
         }
         // What the last snapshot showed of its queue holds until the next one shows otherwise.
         if outcome.verdict != Verdict::Alive {
@@ -325,15 +393,45 @@ impl Track {
         }
     }
 
-    fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>) {
+    /// Learns by which path it is asked, or that there is none.
+    fn learn_of_readiness(&mut self, outcome: &ProbeOutcome, asked: Option<&ProbeSpec>) {
+        let had_path = asked.is_some_and(|spec| spec.path.is_some());
+        if had_path || self.wants_readiness() {
+            self.learnt.readiness = match &outcome.path {
+                Some(path) => Readiness::At(path.clone()),
+                None => Readiness::Nowhere,
+            };
+        }
+    }
+
+    fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>, now: Timestamp) {
         self.learnt.version_asked = true;
-        if self.seen.entry.is_none() && kind == Some(ProbeKind::Discover) {
+        if outcome.expires_at.is_some() {
+            self.learnt.expires_at = outcome.expires_at;
+        }
+        let protocol = outcome.protocol.as_deref();
+        let is_told = match kind {
+            // What has just started may not speak yet.
+            Some(ProbeKind::Discover) if protocol == Some("tcp") => {
+                self.seen.entry.is_none() && !self.is_young(now)
+            }
+            Some(ProbeKind::Discover) => true,
+            // Not even a known server is asked in plain words again where only TLS is spoken.
+            _ => protocol == Some("tls"),
+        };
+        if is_told {
             self.learnt.protocol.clone_from(&outcome.protocol);
         }
+        self.learnt.silent_visits = match (protocol, self.learnt.silent_visits) {
+            (Some("amqp"), _) => Some(0),
+            (_, visits) => visits.map(|visits| visits + 1),
+        };
         // A server's header may name the server of another service's application: FastAPI's says "uvicorn".
         let own = match &outcome.product {
-            None => true,
-            Some(product) => product.as_raw().eq_ignore_ascii_case(self.kind()),
+            Some(product) if kind == Some(ProbeKind::Http) || protocol == Some("http") => {
+                product.as_raw().eq_ignore_ascii_case(self.kind())
+            }
+            _ => true,
         };
         if own && outcome.version.is_some() {
             self.learnt.version.clone_from(&outcome.version);
@@ -341,6 +439,26 @@ impl Track {
         if outcome.product.is_some() {
             self.learnt.product.clone_from(&outcome.product);
         }
+    }
+
+    /// Notes an answer in another protocol than its kind's; after a few, and where it never answered as its kind
+    /// does, it is asked what it does speak.
+    fn doubt(&mut self, outcome: &ProbeOutcome) {
+        let is_other = outcome.verdict == Verdict::Garbled && !self.proven;
+        self.learnt.doubt = match self.learnt.doubt {
+            Doubt::Asking => Doubt::Settled,
+            Doubt::Garbled(times) if is_other && times + 1 == DOUBTED_AFTER => Doubt::Asking,
+            Doubt::Garbled(times) if is_other => Doubt::Garbled(times + 1),
+            Doubt::Garbled(_) => Doubt::default(),
+            Doubt::Settled => Doubt::Settled,
+        };
+    }
+
+    /// What it speaks and what its kind speaks, where these differ.
+    pub(crate) fn contradiction(&self) -> Option<(&str, &'static str)> {
+        let own = self.seen.entry?.probe.protocol()?;
+        let spoken = self.learnt.protocol.as_deref()?;
+        (spoken != own && spoken != "tls").then_some((spoken, own))
     }
 
     /// Turns to the next way of probing; false, and back to the first, where all were tried.
@@ -392,6 +510,29 @@ impl Track {
         let end = after(self.seen.started_at?, GRACE);
         (end > now && self.presence == Presence::Running).then_some(end)
     }
+}
+
+impl Learnt {
+    /// The main process is another one: the files may be others too.
+    fn doubt_what_may_have_changed(&mut self, is_known_kind: bool) {
+        // The files may be others now.
+        self.version_asked = false;
+        self.looked_up = false;
+        self.doubt = Doubt::default();
+        self.silent_visits = None;
+        if self.readiness == Readiness::Nowhere {
+            self.readiness = Readiness::Unasked;
+        }
+        if is_known_kind || self.protocol.as_deref() == Some("tcp") {
+            self.protocol = None;
+        }
+    }
+}
+
+/// Whether a product that a header named is a server of files, or may be one.
+fn is_server(product: &Untrusted) -> bool {
+    let known = catalogue::find(&product.as_raw().to_ascii_lowercase());
+    known.is_some_and(|entry| entry.layer == Layer::Server)
 }
 
 fn main_of(seen: &Recognised) -> Option<(u32, Timestamp)> {

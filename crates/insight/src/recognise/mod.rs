@@ -141,10 +141,7 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
     let (probe, port) = entry.map_or((ProbeKind::Discover, None), |e| (e.probe, e.default_port));
     service.probes = targets(&listeners, port, entry.is_some())
         .into_iter()
-        .map(|target| ProbeSpec {
-            kind: probe,
-            target,
-        })
+        .map(|target| ProbeSpec::new(probe, target))
         .collect();
     service.listeners = listeners;
     service.key = key(service.kind, &service);
@@ -260,7 +257,7 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                 visitor: false,
                 probes: targets(&listeners, None, false)
                     .into_iter()
-                    .map(|target| ProbeSpec { kind: ProbeKind::Discover, target })
+                    .map(|target| ProbeSpec::new(ProbeKind::Discover, target))
                     .collect(),
                 listeners,
                 evidence: vec![sentence(evidence)],

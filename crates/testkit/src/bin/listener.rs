@@ -5,6 +5,7 @@
 //! tcp ADDR         listens and never accepts, so that the accept queue fills
 //! hang ADDR        accepts and never answers
 //! http ADDR CODE   answers every HTTP request with the status CODE
+//! get ADDR         exits at once, with status 0 where ADDR answers an HTTP request with a status of 200, with 1 if not
 //! udp ADDR         binds a datagram socket
 //! unix PATH        listens on a Unix socket; a path that begins with @ is abstract
 //! children N       starts N processes of its own kind that do nothing
@@ -45,6 +46,7 @@ fn main() -> Outcome {
                     answer(stream, &code)
                 });
             }
+            "get" => std::process::exit(i32::from(!is_well(&word()?))),
             "udp" => held.push(Box::new(UdpSocket::bind(word()?)?)),
             "unix" => held.push(Box::new(bind_unix(&word()?)?)),
             "children" => {
@@ -99,6 +101,18 @@ fn answer(mut stream: TcpStream, code: &str) -> std::io::Result<()> {
         stream,
         "HTTP/1.1 {code} Test\r\nServer: testkit\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
     )
+}
+
+/// What a health check from outside does: as little as can be done.
+fn is_well(address: &str) -> bool {
+    let get = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        Ok(status.ends_with(b" 200"))
+    };
+    get().unwrap_or(false)
 }
 
 fn bind_unix(path: &str) -> std::io::Result<UnixListener> {
