@@ -14,7 +14,9 @@ mod container;
 mod dist;
 mod docker;
 mod engine;
+mod http;
 mod image;
+mod private_engine;
 mod run_id;
 mod supervisor;
 mod wait;
@@ -23,8 +25,10 @@ pub use container::{Container, ContainerSpec};
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};
+pub use http::http;
 pub use image::{
     LISTENER, base_image, demo_image, listener_image, scratch_image, scratch_image_of,
 };
+pub use private_engine::PrivateEngine;
 pub use supervisor::{Supervisor, SupervisorSpec};
 pub use wait::wait_until;

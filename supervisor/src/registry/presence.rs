@@ -144,10 +144,15 @@ impl Presence {
 
     /// How the container ended; None while it is up.
     fn end_of_container(&self, facts: &ContainerFacts) -> Option<String> {
+        let memory = if facts.oom_killed {
+            ", out of memory"
+        } else {
+            ""
+        };
         if facts.state == ContainerState::Restarting {
-            let code = facts
-                .exit_code
-                .map_or_else(String::new, |code| format!(" after exit code {code}"));
+            let code = facts.exit_code.map_or_else(String::new, |code| {
+                format!(" after exit code {code}{memory}")
+            });
             return Some(format!(
                 "the container is being restarted by the Engine{code}"
             ));
@@ -157,11 +162,6 @@ impl Presence {
         }
         let Some(code) = facts.exit_code else {
             return Some(format!("the container is {}", facts.state));
-        };
-        let memory = if facts.oom_killed {
-            ", out of memory"
-        } else {
-            ""
         };
         let at = facts
             .finished_at
@@ -199,7 +199,7 @@ mod tests {
         facts.state = ContainerState::Restarting;
         assert_eq!(
             absent.reason(&facts, at),
-            "the container is being restarted by the Engine after exit code 137"
+            "the container is being restarted by the Engine after exit code 137, out of memory"
         );
         facts.state = ContainerState::Running;
         facts.name = "shop".into();
