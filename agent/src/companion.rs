@@ -21,12 +21,13 @@ use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
 use diogenes_proto::{
     ErrorCode, Health, LogPosition, Message, ProbeKind, ProbeOutcome, ProbeSpec, Report, Request,
-    Service, Snapshot, Timestamp, Untrusted, WireError,
+    Service, Snapshot, Timestamp, Untrusted, Verdict, WireError,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock::Clock;
 use crate::logs::LogReader;
 use crate::watch::Watch;
 
@@ -80,6 +81,7 @@ struct Seen {
 }
 
 struct Task {
+    clock: Clock,
     scanner: Scanner,
     assessor: Assessor,
     watch: Watch,
@@ -103,6 +105,7 @@ impl Task {
     fn new(scope: Scope, publish: watch::Sender<Option<Arc<Report>>>) -> Self {
         let now = Instant::now();
         Self {
+            clock: Clock::start(),
             scanner: Scanner::new("/", scope),
             assessor: Assessor::default(),
             watch: Watch::default(),
@@ -146,7 +149,7 @@ impl Task {
 
     /// When a probe is due, time alone changes the judgement, or a report is overdue.
     fn next_conclusion(&self, now: Instant) -> Instant {
-        let clock = Timestamp::now();
+        let clock = self.clock.now();
         let overdue = self.published_at + REPORT_INTERVAL;
         self.assessor
             .next(clock)
@@ -175,11 +178,15 @@ impl Task {
     }
 
     fn probed(&mut self, key: &str, kind: ProbeKind, outcome: ProbeOutcome) {
+        // Who is paused does not answer either: that is seen before a failure is believed.
+        if outcome.verdict != Verdict::Alive {
+            self.look();
+        }
         // The kernel takes a connection before the service does: whether it was accepted shows in the queue.
         if kind == ProbeKind::Tcp || outcome.protocol.as_deref() == Some("tcp") {
             self.look_within(ACCEPT_TIME);
         }
-        self.assessor.probed(Timestamp::now(), key, outcome);
+        self.assessor.probed(self.clock.now(), key, outcome);
         self.conclude();
     }
 
@@ -191,12 +198,12 @@ impl Task {
     /// Scans the container and judges what is seen.
     fn look(&mut self) {
         let snapshot = self.scanner.scan();
-        self.assessor.observe(Timestamp::now(), &snapshot);
+        self.assessor.observe(self.clock.now(), &snapshot);
         let hash = diogenes_discovery::hash(&snapshot);
         self.seen.swap(0, 1);
         self.seen[0] = Some(Seen { snapshot, hash });
         let changed = self.conclude();
-        self.scan_interval = if changed {
+        self.scan_interval = if changed || self.assessor.is_restless() {
             SCAN_INTERVAL
         } else {
             (self.scan_interval * 2).min(MAX_SCAN_INTERVAL)
@@ -213,7 +220,7 @@ impl Task {
             key,
             spec,
             wants_version,
-        } in self.assessor.due(Timestamp::now())
+        } in self.assessor.due(self.clock.now())
         {
             let curiosity = if wants_version {
                 Curiosity::HealthAndVersion
@@ -227,7 +234,8 @@ impl Task {
             .as_ref()
             .map(|seen| seen.hash.clone())
             .unwrap_or_default();
-        self.report = Arc::new(self.assessor.report(Timestamp::now(), hash));
+        let report = self.assessor.report(self.clock.now(), hash);
+        self.report = Arc::new(report.moved(self.clock.step_ms()));
         let changed = self
             .publish
             .borrow()

@@ -3,10 +3,12 @@
 //! and others crowd.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diogenes_testkit::{
-    Container, ContainerSpec, PrivateEngine, Supervisor, http, listener_image, wait_until,
+    Container, ContainerSpec, PrivateEngine, Supervisor, debian_package, http, listener_image,
+    wait_until,
 };
 use diogenes_tests::{
     Peer, SOON, agent_in, agents_in, attacher_of, children_of, health, is_gone, present, status_of,
@@ -155,10 +157,10 @@ fn a_paused_container_answers_and_says_that_it_is_paused() {
     // Longer than a probe takes to be due and to fail.
     std::thread::sleep(Duration::from_secs(35));
     let known = watching.container(container.name()).expect("it is known");
-    eprintln!("{known:#}");
-    eprintln!("{}", watching.words(&["status", container.name()]));
-    eprintln!("{}", watching.words(&["ls"]));
-    assert_ne!(known["health"], "healthy", "nothing in it moves: {known:#}");
+    assert_eq!(known["health"], "unknown", "nothing in it moves: {known:#}");
+    let reason = known["health_reason"].as_str().expect("a reason");
+    assert!(reason.contains("paused"), "{reason}");
+    assert_eq!(known["findings"], json!([]));
     let socket = watching
         .run_dir()
         .join(format!("ci/{}.sock", container.name()));
@@ -181,6 +183,14 @@ fn a_paused_container_answers_and_says_that_it_is_paused() {
         );
     }
     assert_eq!(agent_in(&watching, &container), agent);
+    // Nobody was told that a container was sick which a person had paused.
+    for supervisor in [&watching, &late] {
+        let log = supervisor.log();
+        assert!(
+            !log.contains("unhealthy") && !log.contains("degraded"),
+            "{log}"
+        );
+    }
 }
 
 #[test]
@@ -368,6 +378,11 @@ fn two_hundred_containers_start_at_once_and_stop_at_once() {
     const MANY: usize = 200;
     let engine = engine(&[]);
     let supervisor = supervisor(&engine);
+    // What is opened once has been opened then.
+    let first = serving(&engine).run();
+    health(&supervisor, &first, "healthy");
+    drop(first);
+    nothing_is_left(&supervisor);
     let before = fds(supervisor.pid());
     let containers: Vec<Container> = (0..MANY / 8)
         .flat_map(|_| at_once(0..8, |_| serving(&engine).create()))
@@ -471,6 +486,60 @@ fn an_engine_that_restarts_keeps_who_lives_and_finds_all_again() {
         drop((containers, single, late));
         nothing_is_left(&supervisor);
     }
+}
+
+#[test]
+fn a_clock_that_is_set_loses_nobody() {
+    let library = debian_package("libfaketime").join("usr/lib");
+    let library = find(&library, "libfaketime.so.1").expect("Debian's libfaketime");
+    let engine = engine(&[]);
+    let offset = engine.path("offset");
+    let set = |text: &str| std::fs::write(&offset, text).expect("a file of the test's own");
+    set("+0");
+    // The clock of the day alone is set, and the others go on, as when a person or a time server sets it.
+    let supervisor = Supervisor::spec()
+        .engine(&engine)
+        .env("LD_PRELOAD", &library.to_string_lossy())
+        .env("FAKETIME_TIMESTAMP_FILE", &offset.to_string_lossy())
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .start();
+    let resident = serving(&engine).run();
+    health(&supervisor, &resident, "healthy");
+    let agent = agent_in(&supervisor, &resident);
+    let started = supervisor.status()["supervisor"]["uptime_s"].as_u64();
+    for step in ["+7200", "-7200", "+0"] {
+        set(step);
+        let newcomer = serving(&engine).run();
+        health(&supervisor, &newcomer, "healthy");
+        newcomer.stop();
+        says(&supervisor, &newcomer, &["exited with code 0"]);
+        let status = supervisor.status();
+        assert_eq!(status["supervisor"]["engine"]["reachable"], true, "{step}");
+        let uptime = status["supervisor"]["uptime_s"].as_u64();
+        assert!(
+            uptime >= started && uptime < Some(600),
+            "{step}: {uptime:?}"
+        );
+        let known = supervisor.container(resident.name()).expect("it is known");
+        assert_eq!(
+            (&known["state"], &known["health"]),
+            (&"present".into(), &"healthy".into())
+        );
+    }
+    assert_eq!(agent_in(&supervisor, &resident), agent);
+}
+
+/// The first file of this name below a folder.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    std::fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            find(&path, name)
+        } else {
+            (entry.file_name() == name).then_some(path)
+        }
+    })
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! The images come from `make images`, the programs from `make build`.
 
 mod container;
+mod debian;
 mod dist;
 mod docker;
 mod engine;
@@ -22,6 +23,7 @@ mod supervisor;
 mod wait;
 
 pub use container::{Container, ContainerSpec};
+pub use debian::debian_package;
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};

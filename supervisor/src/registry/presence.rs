@@ -104,6 +104,11 @@ impl Presence {
                         "its companion ended {times} times while the container lived (last: {reason}); next try at {retry_at}"
                     )
                 }
+                // Its first process was seen to end; how that came about is the Engine's to say.
+                Absence::NothingToBeWith if facts.state.has_processes() => {
+                    "the container's first process has ended, and the Engine has not said how yet"
+                        .into()
+                }
                 Absence::NothingToBeWith => format!("the container is {}", facts.state),
             },
         }
@@ -129,6 +134,7 @@ impl Presence {
                 Absence::Ended => "ended".into(),
                 Absence::Failed { .. } => "failed".into(),
                 Absence::Killed { times, .. } => format!("killed {times}x"),
+                Absence::NothingToBeWith if facts.state.has_processes() => "ended".into(),
                 Absence::NothingToBeWith => facts.state.to_string(),
             },
         }
@@ -202,6 +208,12 @@ mod tests {
             "the container is being restarted by the Engine after exit code 137, out of memory"
         );
         facts.state = ContainerState::Running;
+        let ended = Presence::Absent(Absence::NothingToBeWith);
+        assert!(
+            ended
+                .reason(&facts, at)
+                .contains("the Engine has not said how yet")
+        );
         facts.name = "shop".into();
         assert_eq!(
             absent.reason(&facts, at),
