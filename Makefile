@@ -1,6 +1,6 @@
 # Diogenes: what people type. Each target says what it does; the steps themselves are in deploy/scripts.
 .DEFAULT_GOAL := help
-.PHONY: help toolchain engine images build build-test install uninstall demo demo-down test test-fast corpus check-metrics fuzz lint deny bench clean
+.PHONY: help toolchain engine images build build-test install uninstall demo demo-down test test-fast corpus check-metrics fuzz soak lint deny bench clean
 
 SCRIPTS := deploy/scripts
 # The tests that need a container engine; the others need nothing but Rust.
@@ -49,6 +49,12 @@ corpus: build build-test images ## Real services, what is known of them, well an
 
 fuzz: ## Bytes made up by libFuzzer for every reader of untrusted bytes, a minute each
 	@$(SCRIPTS)/fuzz.sh
+
+# Nothing but the figures is asked of it; the machine decides how long it takes.
+CYCLES ?= 2000
+PARALLEL ?= 8
+soak: build build-test images ## Containers that live and die by the thousand (CYCLES, PARALLEL), and what that leaves: nothing
+	cargo run --package diogenes-tests --bin soak -- $(CYCLES) $(PARALLEL)
 
 check-metrics: build ## Metrics and alert rules, by Prometheus' own programs
 	@$(SCRIPTS)/promtool.sh

@@ -36,12 +36,13 @@ use diogenes_probes::{Curiosity, Limits};
 use diogenes_proto::message::SnapshotPage;
 use diogenes_proto::{
     ErrorCode, Health, LogPosition, Message, ProbeKind, ProbeOutcome, ProbeSpec, Process, Report,
-    Request, Service, Snapshot, Timestamp, Untrusted, WireError,
+    Request, Service, Snapshot, Timestamp, Untrusted, Verdict, WireError,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock::Clock;
 use crate::logs::LogReader;
 use crate::packages::Lookup;
 use crate::watch::Watch;
@@ -120,6 +121,7 @@ struct Seen {
 }
 
 struct Task {
+    clock: Clock,
     scanner: Scanner,
     assessor: Assessor,
     watch: Watch,
@@ -148,6 +150,7 @@ impl Task {
     fn new(scope: Scope, yields: bool, publish: Arc<watch::Sender<Option<Arc<Report>>>>) -> Self {
         let now = Instant::now();
         Self {
+            clock: Clock::start(),
             scanner: Scanner::new("/", scope),
             assessor: Assessor::default(),
             watch: Watch::default(),
@@ -234,7 +237,7 @@ impl Task {
         }
         if let Mode::Waking { asked, .. } = std::mem::replace(&mut self.mode, Mode::Awake) {
             // What was true before the rest says nothing of who has not answered after it.
-            self.assessor.doubt_unanswered(Timestamp::now());
+            self.assessor.doubt_unanswered(self.clock.now());
             self.conclude();
             for (request, reply) in asked {
                 self.answer(request, reply);
@@ -244,7 +247,7 @@ impl Task {
 
     /// When a probe is due, time alone changes the judgement, or a report is overdue.
     fn next_conclusion(&self, now: Instant) -> Instant {
-        let clock = Timestamp::now();
+        let clock = self.clock.now();
         let overdue = self.published_at + REPORT_INTERVAL;
         self.assessor
             .next(clock)
@@ -275,12 +278,16 @@ impl Task {
     }
 
     fn probed(&mut self, key: &str, kind: ProbeKind, outcome: ProbeOutcome) {
+        // Who is paused does not answer either: that is seen before a failure is believed.
+        if outcome.verdict != Verdict::Alive {
+            self.look();
+        }
         // The kernel takes a connection before the service does: whether it was accepted shows in the queue.
         if kind == ProbeKind::Tcp || outcome.protocol.as_deref() == Some("tcp") {
             self.look_within(ACCEPT_TIME);
             self.awaits_accept = true;
         }
-        self.assessor.probed(Timestamp::now(), key, outcome);
+        self.assessor.probed(self.clock.now(), key, outcome);
         self.conclude();
     }
 
@@ -296,14 +303,16 @@ impl Task {
         let other = snapshot.processes.iter().find(|one| is_supervisors(one));
         let other = other.map(|process| process.container_pid);
         self.rest_or_rise(other.is_some());
-        self.assessor.observe(Timestamp::now(), &snapshot);
+        self.assessor.observe(self.clock.now(), &snapshot);
         let hash = diogenes_discovery::hash(&snapshot);
         self.seen.swap(0, 1);
         self.seen[0] = Some(Seen { snapshot, hash });
         let changed = self.conclude();
         self.scan_interval = match self.mode {
             Mode::Resting => MAX_SCAN_INTERVAL,
-            _ if changed => SCAN_INTERVAL.min(self.scan_interval * 2),
+            _ if changed || self.assessor.is_restless() => {
+                SCAN_INTERVAL.min(self.scan_interval * 2)
+            }
             _ => MAX_SCAN_INTERVAL.min(self.scan_interval * 2),
         };
         self.next_scan = Instant::now() + self.scan_interval;
@@ -369,7 +378,8 @@ impl Task {
             .as_ref()
             .map(|seen| seen.hash.clone())
             .unwrap_or_default();
-        self.report = Arc::new(self.assessor.report(Timestamp::now(), hash));
+        let report = self.assessor.report(self.clock.now(), hash);
+        self.report = Arc::new(report.moved(self.clock.step_ms()));
         let changed = self
             .publish
             .borrow()

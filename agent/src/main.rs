@@ -7,6 +7,7 @@
 //! and an unaided companion beside it.
 
 mod client;
+mod clock;
 mod companion;
 mod health;
 mod init;

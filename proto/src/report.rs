@@ -46,6 +46,18 @@ pub struct Report {
 }
 
 impl Report {
+    /// The same report by a clock that is so many milliseconds ahead.
+    #[must_use]
+    pub fn moved(mut self, by_ms: i64) -> Self {
+        let services = self.services.iter_mut().map(|service| &mut service.since);
+        let findings = self.findings.iter_mut().map(|finding| &mut finding.since);
+        let own = [&mut self.at, &mut self.since];
+        for moment in own.into_iter().chain(services).chain(findings) {
+            *moment = moment.moved(by_ms);
+        }
+        self
+    }
+
     /// The same report, cut where it would not fit a line: first the lists within the services and findings
     /// are shortened, then the least important services and findings go, of whichever take more room.
     /// `omitted` grows by the number of items that lost something. A report that fits is not touched.

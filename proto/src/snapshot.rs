@@ -155,6 +155,9 @@ pub struct Resources {
     /// Time the container's tasks waited throttled, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_us: Option<u64>,
+    /// Whether the container's processes are frozen, as a paused container's are; absent means false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// Processes and threads in the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pids: Option<u64>,

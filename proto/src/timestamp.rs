@@ -35,6 +35,12 @@ impl Timestamp {
         self.unix_ms
     }
 
+    /// The moment so many milliseconds later, or earlier where it is negative; never before the epoch.
+    #[must_use]
+    pub fn moved(self, by_ms: i64) -> Self {
+        Self::from_unix_ms(self.unix_ms.saturating_add_signed(by_ms))
+    }
+
     /// The time from `earlier` to this moment; zero where `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -146,6 +152,14 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_moment_is_moved_within_the_calendar() {
+        let moment = Timestamp::from_unix_ms(5_000);
+        assert_eq!(moment.moved(-2_000).as_unix_ms(), 3_000);
+        assert_eq!(moment.moved(i64::MIN).as_unix_ms(), 0);
+        assert_eq!(moment.moved(i64::MAX).as_unix_ms(), MAX_MS);
     }
 
     #[test]

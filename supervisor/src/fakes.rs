@@ -499,6 +499,7 @@ pub(crate) fn supervisor() -> Supervisor {
     };
     Supervisor {
         started_at: Timestamp::from_unix_ms(1_769_846_400_123),
+        started: std::time::Instant::now(),
         run_dir: "/run/diogenes".into(),
         listen: "127.0.0.1:4120".parse().unwrap(),
         engine: "/var/run/docker.sock".into(),

@@ -8,7 +8,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diogenes_engine::Docker;
 use diogenes_proto::Timestamp;
@@ -95,6 +95,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
     let relay = Arc::new(Relay::new(engine.clone(), registry.clone()));
     let supervisor = Supervisor {
         started_at: Timestamp::now(),
+        started: Instant::now(),
         run_dir: run_dir.path().to_owned(),
         listen,
         engine: endpoint,

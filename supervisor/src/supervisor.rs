@@ -5,6 +5,7 @@ pub(crate) mod cost;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use diogenes_proto::Timestamp;
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ use crate::registry::EngineStatus;
 pub(crate) struct Supervisor {
     /// When it started.
     pub(crate) started_at: Timestamp,
+    /// The same on a clock that nobody sets.
+    pub(crate) started: Instant,
     /// Where its sockets are.
     pub(crate) run_dir: PathBuf,
     /// The address of its TCP listener.
@@ -43,7 +46,7 @@ impl Supervisor {
             version: Self::VERSION.to_owned(),
             pid: std::process::id(),
             started_at: self.started_at,
-            uptime_s: Timestamp::now().since(self.started_at).as_secs(),
+            uptime_s: self.started.elapsed().as_secs(),
             run_dir: self.run_dir.display().to_string(),
             listen: self.listen.to_string(),
             engine: EngineView {

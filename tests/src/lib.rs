@@ -109,15 +109,22 @@ pub fn is_gone(pid: u32) -> bool {
     status_of(pid, "State").is_none_or(|state| state.starts_with('Z'))
 }
 
-/// Proportional set size in KiB (`/proc/PID/smaps_rollup`).
+/// Proportional set size in KiB.
 #[track_caller]
 pub fn pss_kib(pid: u32) -> u64 {
+    rollup_kib(pid, "Pss:")
+}
+
+/// One line of `/proc/PID/smaps_rollup` in KiB, by its first word: `Pss:`.
+#[track_caller]
+pub fn rollup_kib(pid: u32, key: &str) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("smaps_rollup");
-    let pss = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:"))
-        .expect("a line of Pss");
-    pss.trim_end_matches("kB").trim().parse().expect("a number")
+    let size = rollup.lines().find_map(|line| line.strip_prefix(key));
+    let size = size.unwrap_or_else(|| panic!("no line {key} in {rollup}"));
+    size.trim_end_matches("kB")
+        .trim()
+        .parse()
+        .expect("a number")
 }
 
 /// Sends SIGKILL to one process of ours.

@@ -3,12 +3,9 @@
 //!
 //! Theirs are run first of all so that a red cell means something: a script that fails with them is wrong itself.
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Mutex;
 
-use diogenes_testkit::{Container, base_image, dist, docker};
+use diogenes_testkit::{Container, base_image, debian_package, dist, docker};
 
 /// Where a container has the init under test.
 const INIT: &str = "/init";
@@ -30,8 +27,8 @@ impl Peer {
     #[track_caller]
     fn program(self) -> PathBuf {
         match self {
-            Tini => unpacked("tini"),
-            DumbInit => unpacked("dumb-init"),
+            Tini => debian_package("tini").join("usr/bin/tini"),
+            DumbInit => debian_package("dumb-init").join("usr/bin/dumb-init"),
             Ours => dist("diogenes-agent"),
         }
     }
@@ -44,38 +41,6 @@ impl Peer {
             Ours => format!("{INIT} init {options} --"),
         }
     }
-}
-
-/// A Debian package's program, unpacked into the cache folder and not installed.
-#[track_caller]
-fn unpacked(package: &str) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock();
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let folder = cache.expect("a cache folder").join("diogenes/inits");
-    let program = folder.join("usr/bin").join(package);
-    if !program.exists() {
-        fs::create_dir_all(&folder).expect("a cache folder");
-        // Other test processes may unpack at the same time, each from a folder of its own to the same files.
-        let script = format!(
-            "set -e; work=$(mktemp -d); cd \"$work\"; \
-             apt-get download -q {package} || {{ apt-get update -q; apt-get download -q {package}; }}; \
-             dpkg-deb -x {package}_*.deb .; mkdir -p '{folder}/usr/bin'; \
-             mv usr/bin/{package} '{folder}/usr/bin/'; rm -r \"$work\"",
-            folder = folder.display()
-        );
-        let output = Command::new("sh")
-            .args(["-c", &script])
-            .output()
-            .expect("sh");
-        assert!(
-            output.status.success(),
-            "Debian's {package} cannot be had: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    program
 }
 
 /// How a behaviour is tried.

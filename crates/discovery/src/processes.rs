@@ -166,6 +166,15 @@ impl ProcessTable {
             .filter(|known| known.standing != Standing::Stranger)
     }
 
+    /// The present moment as start times are told: the system's clock may have been set since the boot was looked up.
+    fn now_ms(&self) -> u64 {
+        if !self.live {
+            return Timestamp::now().as_unix_ms();
+        }
+        let since_boot = u64::try_from(milliseconds(ClockId::Boottime)).unwrap_or(0);
+        self.boot_ms.saturating_add(since_boot)
+    }
+
     /// Brings the table up to date.
     ///
     /// # Errors
@@ -183,7 +192,7 @@ impl ProcessTable {
         pids.sort_unstable();
         self.known.retain(|pid, _| pids.binary_search(pid).is_ok());
         let membership = self.membership(tree, gaps);
-        let now_ms = Timestamp::now().as_unix_ms();
+        let now_ms = self.now_ms();
         let turn = (pids.len() / TURN_PART).max(TURN_LEAST);
         let turns = self.turn..self.turn + turn;
         self.turn = if turns.end >= pids.len() {
@@ -459,11 +468,12 @@ fn arguments(command: &[u8]) -> (Vec<Vec<u8>>, bool) {
 /// The moment of boot by the present clocks. More exact than `btime`, which has whole seconds, and in a
 /// time namespace shifted as the start times are.
 fn booted_ms() -> u64 {
-    let ms = |id| {
-        let time = clock_gettime(id);
-        time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
-    };
-    u64::try_from(ms(ClockId::Realtime) - ms(ClockId::Boottime)).unwrap_or(0)
+    u64::try_from(milliseconds(ClockId::Realtime) - milliseconds(ClockId::Boottime)).unwrap_or(0)
+}
+
+fn milliseconds(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
 }
 
 fn recorded_boot_ms(root: &Path) -> u64 {

@@ -35,6 +35,7 @@ pub(crate) struct ControlGroup {
     cpu: Option<Controller>,
     cpuacct: Option<Controller>,
     pids: Option<Controller>,
+    freezer: Option<Controller>,
     buffer: Vec<u8>,
     /// CPU time in microseconds and when it was read, for the percentage of the next reading.
     last_cpu: Option<(u64, Instant)>,
@@ -59,6 +60,7 @@ impl ControlGroup {
             cpu: find("cpu"),
             cpuacct: find("cpuacct"),
             pids: find("pids"),
+            freezer: find("freezer"),
             buffer: Vec::with_capacity(FILE_BYTES),
             last_cpu: None,
         };
@@ -82,6 +84,7 @@ impl ControlGroup {
         self.read_memory(&mut resources);
         self.read_cpu(&mut resources);
         self.read_pids(&mut resources);
+        resources.frozen = self.is_frozen();
         if let Some(usage) = resources.cpu_usage_us {
             if let Some((before, then)) = self.last_cpu {
                 resources.cpu_percent = percent(usage.checked_sub(before), now - then);
@@ -167,6 +170,21 @@ impl ControlGroup {
         if let Some(pids) = &mut self.pids {
             resources.pids = pids.number("pids.current", &mut self.buffer);
             resources.pids_limit = pids.number("pids.max", &mut self.buffer);
+        }
+    }
+
+    /// Whether all processes stand still. Sources: cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst (`cgroup.events`).
+    fn is_frozen(&mut self) -> bool {
+        let Some(freezer) = &mut self.freezer else {
+            return false;
+        };
+        let buffer = &mut self.buffer;
+        if freezer.version == 1 {
+            let state = freezer.read("freezer.state", buffer);
+            state.is_some_and(|state| state.trim_ascii() == b"FROZEN")
+        } else {
+            let events = freezer.read("cgroup.events", buffer);
+            events.and_then(|events| value(events, "frozen")) == Some(1)
         }
     }
 }
@@ -306,6 +324,37 @@ mod tests {
         assert_eq!(resources.throttled_periods, Some(40));
         assert_eq!(resources.throttled_us, Some(987_654));
         assert_eq!((resources.pids, resources.pids_limit), (Some(11), None));
+    }
+
+    #[test]
+    fn a_paused_container_is_frozen_in_either_version() {
+        let root = tempfile::tempdir().unwrap();
+        let frozen = |cgroup: &[u8], mount: &[u8], file: &str, text: &str| {
+            let file = root.path().join("cg").join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+            group(root.path(), cgroup, mount)
+                .read(Instant::now())
+                .frozen
+        };
+        for (state, expected) in [
+            ("FROZEN\n", true),
+            ("FREEZING\n", false),
+            ("THAWED\n", false),
+        ] {
+            let mount = b"1 1 0:1 / /cg ro - cgroup cgroup rw,freezer\n";
+            assert_eq!(
+                frozen(b"7:freezer:/\n", mount, "freezer.state", state),
+                expected
+            );
+        }
+        for (events, expected) in [
+            ("populated 1\nfrozen 1\n", true),
+            ("populated 1\nfrozen 0\n", false),
+        ] {
+            let mount = b"1 1 0:1 / /cg ro - cgroup2 cgroup2 rw\n";
+            assert_eq!(frozen(b"0::/\n", mount, "cgroup.events", events), expected);
+        }
     }
 
     /// A snapshot in a file must say the same as the live one.

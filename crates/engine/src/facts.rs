@@ -12,6 +12,8 @@ use crate::grants::Grants;
 const LABEL_PREFIX: &str = "io.diogenes.";
 /// Most published ports kept of one container: a range of thousands would only crowd out the rest.
 const MAX_PUBLISHED: usize = 64;
+/// The exit code of a main process that was ended by SIGKILL: 128 and the signal's number.
+const KILLED: i64 = 137;
 
 /// Where a container stands in its life. The words are Docker's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -232,6 +234,9 @@ impl ContainerFacts {
             .network_settings
             .and_then(|network| network.ports)
             .unwrap_or_default();
+        let exit_code = state
+            .exit_code
+            .filter(|_| !standing.has_processes() && started_at.is_some());
         Some(Self {
             name: wire.name.map_or_else(
                 || short_id(&id).to_owned(),
@@ -250,12 +255,10 @@ impl ContainerFacts {
                 .restart_count
                 .and_then(|count| u64::try_from(count).ok())
                 .unwrap_or(0),
-            exit_code: if standing.has_processes() || started_at.is_none() {
-                None
-            } else {
-                state.exit_code
-            },
-            oom_killed: state.oom_killed.unwrap_or(false),
+            exit_code,
+            // The Engine notes the end of any process in the container: a run was ended by that only where its main
+            // process was killed.
+            oom_killed: state.oom_killed.unwrap_or(false) && exit_code == Some(KILLED),
             docker_health,
             labels: config
                 .labels
@@ -375,6 +378,20 @@ mod tests {
         );
         assert_eq!(facts.to_host_facts().state, "exited");
         assert!(!facts.state.is_up());
+    }
+
+    #[test]
+    fn a_child_killed_for_its_memory_is_not_the_end_of_the_run() {
+        let stopped = facts(
+            r#"{"Id":"4f5e","Name":"/shop","State":{"Status":"exited","OOMKilled":true,"Pid":0,"ExitCode":0,
+            "StartedAt":"2026-01-31T08:00:00Z","FinishedAt":"2026-01-31T09:00:00Z"}}"#,
+        );
+        assert_eq!((stopped.exit_code, stopped.oom_killed), (Some(0), false));
+        let running = facts(
+            r#"{"Id":"4f5e","Name":"/shop","State":{"Status":"running","OOMKilled":true,"Pid":7,"ExitCode":0,
+            "StartedAt":"2026-01-31T08:00:00Z","FinishedAt":"0001-01-01T00:00:00Z"}}"#,
+        );
+        assert!(!running.oom_killed);
     }
 
     #[test]

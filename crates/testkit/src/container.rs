@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::docker::{attempt, docker};
-use crate::{Engine, run_id};
+use crate::docker::Client;
+use crate::{Engine, PrivateEngine, run_id};
 
 /// What a container is to be like. Docker's defaults hold for all that is not said.
 #[derive(Clone, Debug)]
 pub struct ContainerSpec {
+    client: Client,
     image: String,
     name: String,
     options: Vec<String>,
@@ -18,6 +19,13 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
+    /// In another Engine than this machine's; the image must be there.
+    #[must_use]
+    pub fn on(mut self, engine: &PrivateEngine) -> Self {
+        self.client = engine.client();
+        self
+    }
+
     /// An option of `docker run`, such as `--pid=host`.
     #[must_use]
     pub fn option(mut self, option: impl Into<String>) -> Self {
@@ -117,7 +125,9 @@ impl ContainerSpec {
 
     #[track_caller]
     fn launch(self, command: &str, flags: &[&str]) -> Container {
-        Engine::require();
+        if self.client.host.is_none() {
+            Engine::require();
+        }
         let mut words = vec![command.to_owned()];
         words.extend(flags.iter().map(|&flag| flag.to_owned()));
         words.push(format!("--name={}", self.name));
@@ -134,10 +144,11 @@ impl ContainerSpec {
         words.extend(self.args);
         // The handle comes first: a container that was created but refused to start is removed as well.
         let mut container = Container {
+            client: self.client,
             id: String::new(),
             name: self.name,
         };
-        container.id = docker(&words);
+        container.id = container.client.run(&words);
         container
     }
 }
@@ -145,6 +156,7 @@ impl ContainerSpec {
 /// A container of a test; removed, with its volumes, when dropped.
 #[derive(Debug)]
 pub struct Container {
+    client: Client,
     id: String,
     name: String,
 }
@@ -161,6 +173,7 @@ impl Container {
             .unwrap_or_default();
         let name = run_id::unique_name(hint);
         ContainerSpec {
+            client: Client::default(),
             image,
             name,
             options: Vec::new(),
@@ -191,7 +204,7 @@ impl Container {
     #[track_caller]
     #[must_use]
     pub fn inspect(&self, template: &str) -> String {
-        docker(&[
+        self.client.run(&[
             "inspect",
             "--type=container",
             "--format",
@@ -210,7 +223,8 @@ impl Container {
     /// Runs a program inside, to its end.
     #[track_caller]
     pub fn exec(&self, command: &[&str]) -> Output {
-        attempt(&[&["exec", &self.id], command].concat())
+        self.client
+            .attempt(&[&["exec", &self.id], command].concat())
     }
 
     /// Runs a script of the container's own shell, as root, and returns what it printed.
@@ -219,28 +233,29 @@ impl Container {
     /// Where it ends with an error.
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
-        docker(&["exec", "--user=0", &self.id, "sh", "-c", script])
+        self.client
+            .run(&["exec", "--user=0", &self.id, "sh", "-c", script])
     }
 
     /// What changed in its file system, as `docker diff` has it; empty where nothing did.
     #[track_caller]
     #[must_use]
     pub fn diff(&self) -> String {
-        docker(&["diff", &self.id])
+        self.client.run(&["diff", &self.id])
     }
 
     /// Its processes, as `docker top` has them.
     #[track_caller]
     #[must_use]
     pub fn top(&self) -> String {
-        docker(&["top", &self.id])
+        self.client.run(&["top", &self.id])
     }
 
     /// What it wrote to stdout and stderr.
     #[track_caller]
     #[must_use]
     pub fn logs(&self) -> String {
-        let output = attempt(&["logs", &self.id]);
+        let output = self.client.attempt(&["logs", &self.id]);
         format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
@@ -259,7 +274,14 @@ impl Container {
     /// An order of one word: `start`, `restart`, `kill`, `pause`, `unpause`.
     #[track_caller]
     pub fn order(&self, word: &str) {
-        docker(&[word, &self.id]);
+        self.client.run(&[word, &self.id]);
+    }
+
+    /// `docker rename`.
+    #[track_caller]
+    pub fn rename(&mut self, name: &str) {
+        self.client.run(&["rename", &self.id, name]);
+        name.clone_into(&mut self.name);
     }
 }
 
@@ -268,6 +290,6 @@ impl Drop for Container {
         if std::thread::panicking() && !self.id.is_empty() {
             eprintln!("--- {} wrote:\n{}", self.name, self.logs());
         }
-        attempt(&["rm", "-f", "-v", &self.name]);
+        self.client.attempt(&["rm", "-f", "-v", &self.name]);
     }
 }

@@ -11,22 +11,28 @@
 //! The images come from `make images`, the programs from `make build`.
 
 mod container;
+mod debian;
 mod dist;
 mod docker;
 mod engine;
+mod http;
 mod image;
 mod network;
+mod private_engine;
 mod run_id;
 mod supervisor;
 mod wait;
 
 pub use container::{Container, ContainerSpec};
+pub use debian::debian_package;
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};
+pub use http::http;
 pub use image::{
     LISTENER, base_image, demo_image, image_label, listener_image, scratch_image, scratch_image_of,
 };
 pub use network::Network;
+pub use private_engine::PrivateEngine;
 pub use supervisor::{Supervisor, SupervisorSpec};
 pub use wait::wait_until;

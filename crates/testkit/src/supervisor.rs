@@ -1,7 +1,6 @@
 //! A real supervisor for the length of a test, with folders and a port of its own.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{dist, wait_until};
+use crate::{PrivateEngine, dist, http, wait_until};
 
 /// How long a supervisor may take to come up or to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +45,12 @@ impl SupervisorSpec {
     pub fn wrapper<S: Into<String>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
         self.wrapper = words.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Another Engine than this machine's.
+    #[must_use]
+    pub fn engine(self, engine: &PrivateEngine) -> Self {
+        self.arg(format!("--engine={}", engine.host()))
     }
 
     /// The folders of an earlier supervisor, as [`Supervisor::end`] gave them back.
@@ -255,24 +260,7 @@ impl Supervisor {
     /// Where the socket refuses, or what comes back is not HTTP.
     #[track_caller]
     pub fn http(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let mut stream = UnixStream::connect(self.api_socket()).expect("the supervisor's socket");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("a request");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("a reply");
-        let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
-        let code = head
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .expect("a status code");
-        (code, body.to_owned())
+        http(&self.api_socket(), method, path, body)
     }
 
     /// Sends it a signal.

@@ -174,11 +174,12 @@ pub(crate) fn resources() -> BoxedStrategy<Resources> {
     let number = || of(any::<u64>());
     let memory = (of(any::<u8>()), number(), number(), number());
     let cpu = (number(), of(finite()), of(finite()), number(), number());
-    (memory, cpu, number(), number())
+    (memory, cpu, any::<bool>(), number(), number())
         .prop_map(
             |(
                 (cgroup_version, memory_bytes, memory_limit_bytes, oom_kills),
                 (cpu_usage_us, cpu_percent, cpu_limit_cores, throttled_periods, throttled_us),
+                frozen,
                 pids,
                 pids_limit,
             )| Resources {
@@ -191,6 +192,7 @@ pub(crate) fn resources() -> BoxedStrategy<Resources> {
                 cpu_limit_cores,
                 throttled_periods,
                 throttled_us,
+                frozen,
                 pids,
                 pids_limit,
             },

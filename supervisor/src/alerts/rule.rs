@@ -66,7 +66,13 @@ impl Standing {
                 (Health::Unhealthy, _) => Some(Self::Unhealthy),
                 (
                     Health::Unknown,
-                    Presence::Absent(Absence::Unwanted(_) | Absence::Detached | Absence::Leaving),
+                    Presence::Absent(
+                        Absence::Unwanted(_)
+                        | Absence::Detached
+                        | Absence::Leaving
+                        // Busy Engines tell of an end late; what is worth telling is how it ended.
+                        | Absence::NothingToBeWith,
+                    ),
                 ) => None,
                 (Health::Unknown, _) => Some(Self::Unknown),
             },

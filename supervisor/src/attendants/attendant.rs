@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diogenes_proto::{Finding, Severity, Timestamp, Untrusted};
+use diogenes_proto::{Finding, Request, Severity, Timestamp, Untrusted};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -27,6 +27,8 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
 /// A container's end kills its companion a moment before its init is seen to have ended: so long a lost
 /// companion may turn out to have been a clean end.
 const INIT_GRACE: Duration = Duration::from_millis(500);
+/// How long a look may take; nobody waits for it.
+const LOOK_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the attacher may take. It takes milliseconds; a hung container must not hold a place for ever.
 const ENTER_DEADLINE: Duration = Duration::from_secs(10);
 /// Finding: a companion was ended again and again.
@@ -132,6 +134,9 @@ impl Attendant {
                 () = sleep_until(timer.unwrap_or(start)), if timer.is_some() => Event::TimeIsUp,
             };
 
+            if matches!(event, Event::Runs { .. }) {
+                self.let_look();
+            }
             let before = self.attendance.phase().clone();
             let action = self.attendance.decide(event, start.elapsed());
             let build = arrival.as_ref().map(|arrival| arrival.build.clone());
@@ -155,6 +160,16 @@ impl Attendant {
             if let Some(reply) = reply {
                 let _ = reply.send(());
             }
+        }
+    }
+
+    /// Lets the companion that is there look anew: what the Engine has to tell of its container (a pause, other limits,
+    /// the end of a process for want of memory) shows inside too, and need not wait for its next look.
+    fn let_look(&self) {
+        let entry = self.registry.get(&self.id);
+        if let Some(session) = entry.and_then(|entry| entry.session.clone()) {
+            // What it sees comes as a report.
+            tokio::spawn(async move { session.request(Request::Report {}, LOOK_DEADLINE).await });
         }
     }
 

@@ -104,6 +104,11 @@ impl Presence {
                         "its companion ended {times} times while the container lived (last: {reason}); next try at {retry_at}"
                     )
                 }
+                // Its first process was seen to end; how that came about is the Engine's to say.
+                Absence::NothingToBeWith if facts.state.has_processes() => {
+                    "the container's first process has ended, and the Engine has not said how yet"
+                        .into()
+                }
                 Absence::NothingToBeWith => format!("the container is {}", facts.state),
             },
         }
@@ -129,6 +134,7 @@ impl Presence {
                 Absence::Ended => "ended".into(),
                 Absence::Failed { .. } => "failed".into(),
                 Absence::Killed { times, .. } => format!("killed {times}x"),
+                Absence::NothingToBeWith if facts.state.has_processes() => "ended".into(),
                 Absence::NothingToBeWith => facts.state.to_string(),
             },
         }
@@ -144,10 +150,15 @@ impl Presence {
 
     /// How the container ended; None while it is up.
     fn end_of_container(&self, facts: &ContainerFacts) -> Option<String> {
+        let memory = if facts.oom_killed {
+            ", out of memory"
+        } else {
+            ""
+        };
         if facts.state == ContainerState::Restarting {
-            let code = facts
-                .exit_code
-                .map_or_else(String::new, |code| format!(" after exit code {code}"));
+            let code = facts.exit_code.map_or_else(String::new, |code| {
+                format!(" after exit code {code}{memory}")
+            });
             return Some(format!(
                 "the container is being restarted by the Engine{code}"
             ));
@@ -157,11 +168,6 @@ impl Presence {
         }
         let Some(code) = facts.exit_code else {
             return Some(format!("the container is {}", facts.state));
-        };
-        let memory = if facts.oom_killed {
-            ", out of memory"
-        } else {
-            ""
         };
         let at = facts
             .finished_at
@@ -199,9 +205,15 @@ mod tests {
         facts.state = ContainerState::Restarting;
         assert_eq!(
             absent.reason(&facts, at),
-            "the container is being restarted by the Engine after exit code 137"
+            "the container is being restarted by the Engine after exit code 137, out of memory"
         );
         facts.state = ContainerState::Running;
+        let ended = Presence::Absent(Absence::NothingToBeWith);
+        assert!(
+            ended
+                .reason(&facts, at)
+                .contains("the Engine has not said how yet")
+        );
         facts.name = "shop".into();
         assert_eq!(
             absent.reason(&facts, at),

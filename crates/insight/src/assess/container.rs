@@ -99,6 +99,11 @@ impl Container {
             .is_some_and(|percent| percent >= MEMORY_PERCENT)
     }
 
+    /// Whether nothing in it moves.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.resources.frozen
+    }
+
     /// Processes and threads, and their limit, where they are near it.
     pub(crate) fn pids_near_limit(&self) -> Option<(u64, u64)> {
         let (pids, limit) = (self.resources.pids?, self.resources.pids_limit?);

@@ -49,6 +49,20 @@ pub(crate) struct Judgement {
     pub(crate) evidence: Vec<Untrusted>,
 }
 
+impl Judgement {
+    /// What is to be said of a service that was stopped from outside: nothing, for it cannot show how it is.
+    pub(crate) fn of_frozen(track: &Track) -> Self {
+        let said = std::iter::once(sentence(FROZEN));
+        Self {
+            evidence: said.chain(track.seen.evidence.iter().cloned()).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why nothing can be said of a frozen container, for the container as for each of its services.
+pub(crate) const FROZEN: &str = "the container is paused: nothing in it moves";
+
 /// One truth that speaks.
 struct Fact {
     health: Health,

@@ -78,6 +78,7 @@ impl Assessor {
     /// Takes in a snapshot. Call it whenever one is taken: at intervals, and when a service's process ends.
     pub fn observe(&mut self, now: Timestamp, snapshot: &Snapshot) {
         let processes = ByPid::new(&snapshot.processes);
+        let was_frozen = self.container.is_frozen();
         let cpu = self.container.observe(now, snapshot, &processes);
         self.posture = Posture::of(snapshot);
         let (seen, beyond) = recognise_counting(snapshot);
@@ -131,6 +132,11 @@ impl Assessor {
             }
         }
         self.tracks.extend(fresh);
+        if was_frozen && !self.container.is_frozen() {
+            for track in &mut self.tracks {
+                track.thawed(now);
+            }
+        }
         self.forget(now);
         self.name_keys();
         if let Some(cpu) = cpu {
@@ -146,8 +152,11 @@ impl Assessor {
     }
 
     /// The probes to run now. Each is in flight from then on, until [`Self::probed`] or, where its outcome
-    /// never comes, for 15 s.
+    /// never comes, for 15 s. Nobody is asked who cannot answer: none while the container is paused.
     pub fn due(&mut self, now: Timestamp) -> Vec<Due> {
+        if self.container.is_frozen() {
+            return Vec::new();
+        }
         let in_flight = self
             .tracks
             .iter()
@@ -184,6 +193,7 @@ impl Assessor {
             .tracks
             .iter_mut()
             .find(|t| t.key == key && t.presence == Presence::Running)
+            .filter(|_| !self.container.is_frozen())
         {
             track.probed(outcome, now);
             self.settle(now);
@@ -222,6 +232,9 @@ impl Assessor {
     /// When [`Self::due`] or the passing of time has something new; None where only a snapshot can bring it.
     #[must_use]
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.container.is_frozen() {
+            return None;
+        }
         let in_flight = self
             .tracks
             .iter()
@@ -235,6 +248,12 @@ impl Assessor {
             .map(|t| t.schedule.next());
         let changes = self.tracks.iter().filter_map(|t| t.changes_at(now));
         probes.chain(changes).min()
+    }
+
+    /// Whether something was seen that may be over at any moment, so that the next snapshot should not be far.
+    #[must_use]
+    pub fn is_restless(&self) -> bool {
+        self.container.is_frozen() || self.tracks.iter().any(|track| track.stuck.is_some())
     }
 
     /// How a service is probed now; None where it is not known, or cannot be probed.
@@ -342,14 +361,15 @@ impl Assessor {
     }
 
     fn settle(&mut self, now: Timestamp) {
+        let is_frozen = self.container.is_frozen();
         for track in &mut self.tracks {
-            track.settle(now);
+            track.settle(now, is_frozen);
         }
         let own = [
             self.container.is_memory_short(),
             self.container.pids_near_limit().is_some(),
         ];
-        let strained = own.contains(&true).then_some(Health::Degraded);
+        let strained = (own.contains(&true) && !is_frozen).then_some(Health::Degraded);
         let health = Health::worst(self.tracks.iter().map(|t| t.health).chain(strained));
         if self.since.is_none() || health != self.health {
             self.health = health;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diogenes_proto::{Finding, Health, Report, Service, Timestamp, Untrusted};
 
-use super::judgement::Trouble;
+use super::judgement::{FROZEN, Trouble};
 use super::track::{Presence, Track};
 use super::{Assessor, finding};
 use crate::order::sort_by;
@@ -106,6 +106,9 @@ impl Assessor {
 
     /// Why the container is as it is, in one sentence.
     fn reason(&self) -> String {
+        if self.container.is_frozen() {
+            return FROZEN.to_owned();
+        }
         let worst = self.tracks.iter().find(|track| track.health == self.health);
         match worst {
             Some(track) if self.health != Health::Healthy => because(track),

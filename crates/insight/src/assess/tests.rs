@@ -1169,3 +1169,41 @@ fn an_old_answer_does_not_count_for_who_is_being_asked() {
     play.assessor.doubt_unanswered(at(play.now_ms));
     assert_eq!(play.first().0, Health::Healthy);
 }
+
+#[test]
+fn a_paused_container_is_not_asked_and_asked_anew_when_it_goes_on() {
+    let mut play = Play::healthy(scene::redis());
+    let well = play.report();
+    assert_eq!(well.health, Health::Healthy, "{well:?}");
+    let (going, mut frozen) = (play.scene.clone(), play.scene.clone());
+    frozen.snapshot.resources.frozen = true;
+
+    // A probe that was under way fails, and the pause is seen only then.
+    play.wait(60_000);
+    assert_eq!(play.assessor.due(at(play.now_ms)).len(), 1);
+    play.see(frozen);
+    let key = well.services[0].key.clone();
+    play.assessor.probed(at(play.now_ms), &key, silence());
+    for _ in 0..3 {
+        play.wait(60_000);
+        play.look();
+        assert_eq!(play.probe(silence()), 0);
+        let paused = play.report();
+        let reason = paused.reason.to_string();
+        assert_eq!(paused.health, Health::Unknown);
+        assert!(reason.contains("paused"), "{reason}");
+        let service = &paused.services[0];
+        assert_eq!(service.health, Health::Unknown);
+        assert!(
+            service.evidence[0].to_string().contains("paused"),
+            "{service:?}"
+        );
+        assert!(paused.findings.is_empty(), "{:?}", paused.findings);
+    }
+    assert!(play.assessor.is_restless(), "it may go on at any moment");
+
+    play.see(going);
+    assert_eq!(play.probe(answers()), 1, "at once");
+    assert_eq!(play.report().health, Health::Healthy);
+    assert!(!play.assessor.is_restless());
+}

@@ -495,9 +495,22 @@ impl Track {
         }
     }
 
+    /// It may move again: what it was asked meanwhile, it could not answer.
+    pub(crate) fn thawed(&mut self, now: Timestamp) {
+        self.failures = 0;
+        self.outcome = None;
+        self.stuck = None;
+        self.full_since = None;
+        self.schedule.hurry(now);
+    }
+
     /// Judges it anew; `since` moves only where the health changes.
-    pub(crate) fn settle(&mut self, now: Timestamp) {
-        let judgement = judge(self, now);
+    pub(crate) fn settle(&mut self, now: Timestamp, is_frozen: bool) {
+        let judgement = if is_frozen {
+            Judgement::of_frozen(self)
+        } else {
+            judge(self, now)
+        };
         if judgement.health != self.health {
             self.health = judgement.health;
             self.since = now;

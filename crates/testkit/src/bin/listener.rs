@@ -10,6 +10,7 @@
 //! unix PATH        listens on a Unix socket; a path that begins with @ is abstract
 //! children N       starts N processes of its own kind that do nothing
 //! say TEXT         writes a line to stdout
+//! eat MIB          takes so much memory, and uses it
 //! die MS           exits with status 3 after that many milliseconds, instead of waiting for ever
 //! ```
 
@@ -59,6 +60,7 @@ fn main() -> Outcome {
                 }
             }
             "say" => println!("{}", word()?),
+            "eat" => held.push(Box::new(vec![1_u8; word()?.parse::<usize>()? << 20])),
             "die" => {
                 let time = Duration::from_millis(word()?.parse()?);
                 std::thread::spawn(move || {

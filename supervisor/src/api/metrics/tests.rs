@@ -60,6 +60,7 @@ fn report(services: Vec<Service>) -> Report {
             cpu_limit_cores: Some(0.5),
             throttled_periods: Some(7),
             throttled_us: Some(2_000),
+            frozen: false,
             pids: Some(9),
             pids_limit: Some(100),
         },

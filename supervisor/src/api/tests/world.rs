@@ -71,6 +71,7 @@ impl World {
         };
         let supervisor = Supervisor {
             started_at: Timestamp::now(),
+            started: std::time::Instant::now(),
             run_dir: dir.path().to_owned(),
             listen,
             engine: "/var/run/docker.sock".into(),
