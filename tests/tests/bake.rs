@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use diogenes_testkit::{
-    Container, Engine, LISTENER, demo_image, dist, docker, listener_image, wait_until,
+    Container, Engine, LISTENER, SecondEngine, demo_image, dist, docker, listener_image, wait_until,
 };
 use diogenes_tests::SOON;
 use serde_json::{Value, json};
@@ -330,88 +329,13 @@ fn over_its_own_name_only_when_told_to() {
     docker(&["rmi", before.as_str().unwrap()]);
 }
 
-/// An Engine of its own, with nothing in it.
-struct FreshEngine {
-    process: Child,
-    folder: tempfile::TempDir,
-}
-
-impl FreshEngine {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let log = fs::File::create(path("log")).expect("a log");
-        // It ends with this test, also where that is killed.
-        let process = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "dockerd"])
-            .args(["--host", &format!("unix://{}", path("docker.sock"))])
-            .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
-            .args(["--pidfile", &path("pid"), "--bridge=none"])
-            .args([
-                "--iptables=false",
-                "--ip6tables=false",
-                "--ip-forward=false",
-            ])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("setpriv is everywhere, and dockerd where Docker's Engine is");
-        let engine = Self { process, folder };
-        wait_until(Duration::from_secs(60), "a second Engine", || {
-            let output = engine.docker(&["version"]);
-            output.status.success().then_some(())
-        });
-        engine
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.path("docker.sock").display())
-    }
-
-    fn docker(&self, args: &[&str]) -> Output {
-        let mut command = Command::new("docker");
-        command.args(["-H", &self.host()]).args(args);
-        command.output().expect("docker runs")
-    }
-
-    fn load(&self, archive: &Path) {
-        let output = self.docker(&["load", "-i", &archive.to_string_lossy()]);
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-}
-
-impl Drop for FreshEngine {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!(
-                "{}",
-                fs::read_to_string(self.path("log")).unwrap_or_default()
-            );
-        }
-        if let Some(pid) = rustix::process::Pid::from_raw(self.process.id().cast_signed()) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let _ = self.process.wait();
-    }
-}
-
 #[test]
 fn two_engines_that_know_nothing_of_each_other_make_the_same_image() {
     let base = listener_image();
     let here = Name::new("two");
     let told = bake(&base, &here);
-    let other = FreshEngine::start();
-    let archive = other.path("base.tar");
-    docker(&["save", "-o", &archive.to_string_lossy(), &base]);
-    other.load(&archive);
+    let other = SecondEngine::start();
+    other.load(&base);
     let output = diogenes(&[
         "bake",
         &base,

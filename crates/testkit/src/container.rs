@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::docker::{attempt, docker};
-use crate::{Engine, run_id};
+use crate::{Engine, SecondEngine, run_id};
 
 /// What a container is to be like. Docker's defaults hold for all that is not said.
 #[derive(Clone, Debug)]
 pub struct ContainerSpec {
+    /// Words before each command of `docker`; none for this machine's Engine.
+    engine: Vec<String>,
     image: String,
     name: String,
     options: Vec<String>,
@@ -18,6 +20,13 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
+    /// In another Engine than this machine's, which has the image.
+    #[must_use]
+    pub fn on(mut self, engine: &SecondEngine) -> Self {
+        self.engine = vec!["-H".to_owned(), engine.host()];
+        self
+    }
+
     /// An option of `docker run`, such as `--pid=host`.
     #[must_use]
     pub fn option(mut self, option: impl Into<String>) -> Self {
@@ -118,7 +127,8 @@ impl ContainerSpec {
     #[track_caller]
     fn launch(self, command: &str, flags: &[&str]) -> Container {
         Engine::require();
-        let mut words = vec![command.to_owned()];
+        let mut words = self.engine.clone();
+        words.push(command.to_owned());
         words.extend(flags.iter().map(|&flag| flag.to_owned()));
         words.push(format!("--name={}", self.name));
         words.push(format!("--label={}={}", run_id::LABEL, run_id::own()));
@@ -134,6 +144,7 @@ impl ContainerSpec {
         words.extend(self.args);
         // The handle comes first: a container that was created but refused to start is removed as well.
         let mut container = Container {
+            engine: self.engine,
             id: String::new(),
             name: self.name,
         };
@@ -145,6 +156,7 @@ impl ContainerSpec {
 /// A container of a test; removed, with its volumes, when dropped.
 #[derive(Debug)]
 pub struct Container {
+    engine: Vec<String>,
     id: String,
     name: String,
 }
@@ -161,6 +173,7 @@ impl Container {
             .unwrap_or_default();
         let name = run_id::unique_name(hint);
         ContainerSpec {
+            engine: Vec::new(),
             image,
             name,
             options: Vec::new(),
@@ -191,7 +204,7 @@ impl Container {
     #[track_caller]
     #[must_use]
     pub fn inspect(&self, template: &str) -> String {
-        docker(&[
+        self.docker(&[
             "inspect",
             "--type=container",
             "--format",
@@ -210,7 +223,7 @@ impl Container {
     /// Runs a program inside, to its end.
     #[track_caller]
     pub fn exec(&self, command: &[&str]) -> Output {
-        attempt(&[&["exec", &self.id], command].concat())
+        self.attempt(&[&["exec", &self.id], command].concat())
     }
 
     /// Runs a script of the container's own shell, as root, and returns what it printed.
@@ -219,28 +232,28 @@ impl Container {
     /// Where it ends with an error.
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
-        docker(&["exec", "--user=0", &self.id, "sh", "-c", script])
+        self.docker(&["exec", "--user=0", &self.id, "sh", "-c", script])
     }
 
     /// What changed in its file system, as `docker diff` has it; empty where nothing did.
     #[track_caller]
     #[must_use]
     pub fn diff(&self) -> String {
-        docker(&["diff", &self.id])
+        self.docker(&["diff", &self.id])
     }
 
     /// Its processes, as `docker top` has them.
     #[track_caller]
     #[must_use]
     pub fn top(&self) -> String {
-        docker(&["top", &self.id])
+        self.docker(&["top", &self.id])
     }
 
     /// What it wrote to stdout and stderr.
     #[track_caller]
     #[must_use]
     pub fn logs(&self) -> String {
-        let output = attempt(&["logs", &self.id]);
+        let output = self.attempt(&["logs", &self.id]);
         format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
@@ -256,10 +269,25 @@ impl Container {
         start.elapsed()
     }
 
+    #[track_caller]
+    fn docker(&self, args: &[&str]) -> String {
+        docker(&self.words(args))
+    }
+
+    #[track_caller]
+    fn attempt(&self, args: &[&str]) -> Output {
+        attempt(&self.words(args))
+    }
+
+    fn words<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        let engine = self.engine.iter().map(String::as_str);
+        engine.chain(args.iter().copied()).collect()
+    }
+
     /// An order of one word: `start`, `restart`, `kill`, `pause`, `unpause`.
     #[track_caller]
     pub fn order(&self, word: &str) {
-        docker(&[word, &self.id]);
+        self.docker(&[word, &self.id]);
     }
 }
 
@@ -268,6 +296,6 @@ impl Drop for Container {
         if std::thread::panicking() && !self.id.is_empty() {
             eprintln!("--- {} wrote:\n{}", self.name, self.logs());
         }
-        attempt(&["rm", "-f", "-v", &self.name]);
+        self.attempt(&["rm", "-f", "-v", &self.name]);
     }
 }

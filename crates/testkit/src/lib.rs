@@ -16,6 +16,7 @@ mod docker;
 mod engine;
 mod image;
 mod run_id;
+mod second_engine;
 mod supervisor;
 mod wait;
 
@@ -26,5 +27,6 @@ pub use engine::{Engine, sweep};
 pub use image::{
     LISTENER, base_image, demo_image, listener_image, scratch_image, scratch_image_of,
 };
+pub use second_engine::SecondEngine;
 pub use supervisor::{Supervisor, SupervisorSpec};
 pub use wait::wait_until;
