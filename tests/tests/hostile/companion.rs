@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use diogenes_testkit::{Container, ContainerSpec, SecondEngine, base_image, wait_until};
+use diogenes_testkit::{ContainerSpec, SecondEngine, base_image, wait_until};
 use diogenes_tests::{SOON, agent_in, agents_in, is_gone, present, status_of};
 use serde_json::{Value, json};
 
