@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use diogenes_testkit::{ContainerSpec, SecondEngine, base_image, wait_until};
+use diogenes_testkit::{ContainerSpec, SecondEngine, base_image, listener_image, wait_until};
 use diogenes_tests::{SOON, agent_in, agents_in, is_gone, present, status_of};
 use serde_json::{Value, json};
 
@@ -248,7 +248,7 @@ fn memory_of(pid: u32) -> Vec<u8> {
 #[test]
 fn a_companion_cannot_be_caught_while_it_comes() {
     const CATCH: &str = include_str!("catch.py");
-    const ARRIVALS: usize = 10;
+    const TRIES: usize = 10;
     let world = World::new("catch");
     let enemy = world
         .container(base_image(), "enemy")
@@ -258,18 +258,73 @@ fn a_companion_cannot_be_caught_while_it_comes() {
     let supervisor = world.supervisor();
     agent_in(supervisor, &enemy);
     let calm = world.calm();
-    for _ in 0..ARRIVALS {
+    // On a busy machine it does not see each of them.
+    let tries = || enemy.logs().lines().filter(|line| *line == "tried").count();
+    wait_until(SOON, "tries enough", || {
         supervisor.words(&["detach", enemy.name()]);
         supervisor.words(&["attach", enemy.name()]);
         present(supervisor, &enemy);
-    }
+        (tries() >= TRIES).then_some(())
+    });
     world.is_unharmed(&calm);
     enemy.order("kill");
     let words = enemy.logs();
-    let tries = words.lines().filter(|line| *line == "tried").count();
-    println!("{tries} tries at {ARRIVALS} arrivals");
-    assert!(tries >= ARRIVALS, "it saw them come: {words}");
     assert!(!words.contains("caught"), "{words}");
+}
+
+/// Each that hangs takes a place among those who come at a time, until it is given up: the others wait that long.
+#[test]
+fn companions_that_are_stopped_while_they_come_hold_up_nobody_elses() {
+    const STOP_ALL: &str = r"
+import os, signal
+stopped = set()
+while True:
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if pid != '1' and pid not in stopped:
+                os.kill(int(pid), signal.SIGSTOP)
+                stopped.add(pid)
+                print('stopped', flush=True)
+        except OSError:
+            pass
+";
+    /// More than come at a time.
+    const ENEMIES: usize = 10;
+    let world = World::new("stopper");
+    let enemies: Vec<_> = (0..ENEMIES)
+        .map(|number| {
+            world
+                .container(base_image(), &format!("enemy-{number}"))
+                .option("--cpus=0.1")
+                .args(["python3", "-c", STOP_ALL])
+                .run()
+        })
+        .collect();
+    wait_until(SOON, "stopped companions", || {
+        enemies
+            .iter()
+            .all(|enemy| enemy.logs().contains("stopped"))
+            .then_some(())
+    });
+    world.neighbour_answers();
+    let second = world
+        .container(listener_image(), "second")
+        .args(["tcp", "127.0.0.1:7000"])
+        .run();
+    present(world.supervisor(), &second);
+    let told = world.supervisor().status();
+    for container in told["containers"].as_array().expect("containers") {
+        let is_enemy = enemies
+            .iter()
+            .any(|enemy| container["name"] == enemy.name());
+        assert!(
+            !is_enemy || container["health"] != "healthy",
+            "{container:#}"
+        );
+    }
+    drop(enemies);
+    let calm = world.calm();
+    world.is_unharmed(&calm);
 }
 
 #[test]
@@ -277,17 +332,17 @@ fn a_companion_that_is_killed_as_often_as_it_comes_is_brought_with_patience() {
     const KILL_FOR_8_S: &str = r"
 import os, signal, time
 end = time.time() + 8
-killed = 0
+killed = set()
 while time.time() < end:
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
             if open(f'/proc/{pid}/comm').read() == 'diogenes-agent\n':
                 os.kill(int(pid), signal.SIGKILL)
-                killed += 1
+                killed.add(pid)
         except OSError:
             pass
     time.sleep(0.002)
-print(killed)
+print(len(killed))
 ";
     let world = World::new("killer");
     let enemy = world
@@ -428,13 +483,8 @@ os.execve('/usr/bin/sleep', ['diogenes-agent', '600'], {})
         .run();
     let agent = agent_in(world.supervisor(), &enemy);
     let seen = diogenes_tests::snapshot(world.supervisor(), enemy.name());
-    let names: Vec<_> = seen["processes"]
-        .as_array()
-        .expect("processes")
-        .iter()
-        .map(|process| process["command_line"][0].clone())
-        .collect();
-    assert_eq!(names.len(), 2, "both are shown: {seen:#}");
+    let shown = seen["processes"].as_array().expect("processes").len();
+    assert_eq!(shown, 2, "both are shown: {seen:#}");
     world.supervisor().words(&["detach", enemy.name()]);
     wait_until(SOON, "the companion to leave", || {
         is_gone(agent).then_some(())

@@ -27,8 +27,21 @@ fn enemy(world: &World) -> Container {
 /// Says these expressions of bytes in the companion's place; what the supervisor said meanwhile.
 #[track_caller]
 fn say(world: &World, enemy: &Container, seconds: &str, payloads: &[&str]) -> String {
+    say_and_reply(world, enemy, seconds, &json!({}), payloads)
+}
+
+/// The same, and replies to requests, by their type.
+#[track_caller]
+fn say_and_reply(
+    world: &World,
+    enemy: &Container,
+    seconds: &str,
+    replies: &Value,
+    payloads: &[&str],
+) -> String {
     let agent = inner_pid(agent_in(world.supervisor(), enemy));
-    let words = [&[agent.as_str(), seconds], payloads].concat();
+    let replies = replies.to_string();
+    let words = [&[agent.as_str(), seconds, replies.as_str()], payloads].concat();
     python(enemy, include_str!("stolen.py"), &words)
 }
 
@@ -53,6 +66,33 @@ fn report(text: &str) -> Value {
             "code": text, "severity": "critical", "summary": text, "service": text, "evidence": [text], "since": since,
         }],
         "processes": 1, "omitted": 0,
+    })
+}
+
+/// Replies in which every text is `text`, and a snapshot has one page after another.
+fn replies(text: &str) -> Value {
+    let at = "2026-01-31T08:00:00.000Z";
+    // An answer may have lines, as a log may.
+    let line = text.replace('\n', "");
+    json!({
+        "ask": {
+            "type": "answer", "intent": text, "text": line, "evidence": [text], "data": { text: text }, "as_of": at,
+        },
+        "logs": {
+            "type": "logs", "omitted": 1,
+            "files": [
+                { "path": text, "service": text, "pid": 1, "lines": [text, text], "unfinished": text },
+                { "path": text, "pid": 1, "failure": text },
+            ],
+        },
+        "snapshot": {
+            "type": "snapshot", "hash": text, "taken_at": at, "offset": 0, "total": u32::MAX, "next": 1,
+            "processes": [{
+                "container_pid": 1, "parent_pid": 0, "uid": 0, "started_at": at, "name": text, "command": [text],
+                "executable": text, "state": "S", "threads": 1, "cpu_ms": 0, "rss_bytes": 0,
+            }],
+            "listeners": [], "gaps": [text],
+        },
     })
 }
 
@@ -151,9 +191,9 @@ fn a_flood_of_reports_slows_only_who_sends_it() {
     let calm = world.calm();
     let big = line(&report(&"FLOOD ".repeat(500)));
     let flood = format!("{big} * 3000");
-    let small = format!(r#"b'{{"type":"pong","id":%d}}\n' % 5 * 300000"#);
+    let small = r#"b'{"type":"pong","id":5}\n' * 300000"#;
     std::thread::scope(|scope| {
-        let flooding = scope.spawn(|| say(&world, &enemy, "6", &[&small, &flood]));
+        let flooding = scope.spawn(|| say(&world, &enemy, "6", &[small, &flood]));
         for _ in 0..5 {
             world.neighbour_answers();
             std::thread::sleep(Duration::from_millis(500));
@@ -172,17 +212,26 @@ fn nothing_a_companion_can_say_reaches_a_terminal_as_it_is() {
     std::thread::scope(|scope| {
         let report = line(&report(&text));
         let (world, enemy) = (&world, &enemy);
-        let speaking = scope.spawn(move || say(world, enemy, "4", &[&report]));
+        let speaking =
+            scope.spawn(move || say_and_reply(world, enemy, "6", &replies(&text), &[&report]));
+        let supervisor = world.supervisor();
         let (told, _) =
-            world
-                .supervisor()
-                .wait_for(enemy.name(), Duration::from_secs(4), "the report", |it| {
-                    it.to_string().contains(FORGED)
-                });
+            supervisor.wait_for(enemy.name(), Duration::from_secs(6), "the report", |it| {
+                it.to_string().contains(FORGED)
+            });
         assert_eq!(told["health"], "unhealthy");
         for (place, words) in shown(world, enemy.name()) {
             is_harmless(place, &words);
         }
+        let logs = supervisor.words(&["logs", enemy.name()]);
+        assert!(
+            logs.contains(FORGED),
+            "it was asked in the companion's place: {logs}"
+        );
+        // Pages without end are given up.
+        let path = format!("/api/v1/containers/{}/snapshot", enemy.name());
+        let (_, snapshot) = supervisor.http("GET", &path, None);
+        assert!(snapshot.len() < 1 << 20, "{} bytes", snapshot.len());
         speaking.join().expect("what it says");
     });
     world.is_unharmed(&calm);

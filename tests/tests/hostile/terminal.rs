@@ -31,6 +31,8 @@ pub(crate) fn shown(world: &World, name: &str) -> Vec<(&'static str, String)> {
         ("ls --all", cli(&["ls", "--all"])),
         ("status", cli(&["status"])),
         ("status NAME", cli(&["status", name])),
+        ("status as JSON", cli(&["status", "--json"])),
+        ("logs as JSON", cli(&["logs", "--json", name])),
         ("logs", cli(&["logs", name])),
         ("history", cli(&["history", name])),
         ("events", events(world)),
