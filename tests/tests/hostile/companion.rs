@@ -289,7 +289,7 @@ while True:
             pass
 ";
     /// More than come at a time.
-    const ENEMIES: usize = 10;
+    const ENEMIES: usize = 9;
     let world = World::new("stopper");
     let enemies: Vec<_> = (0..ENEMIES)
         .map(|number| {

@@ -142,6 +142,7 @@ impl World {
             (self.descriptors() <= calm.descriptors + KEPT).then_some(())
         });
         let peak = self.peak_kib();
+        println!("the supervisor's memory at its worst moment: {peak} KiB");
         assert!(peak <= PEAK_KIB, "the supervisor took {peak} KiB");
         let attacher = attacher_of(&self.supervisor);
         wait_until(SOON, "no zombies", || {
