@@ -110,6 +110,22 @@ pub fn escape(text: &str) -> impl fmt::Display + '_ {
     Escaped(text)
 }
 
+/// The same JSON, in which no text holds what a terminal would obey: such characters stand as `\uXXXX`, as those below
+/// U+0020 must anyway (RFC 8259, section 7). Line feeds between values stay.
+#[must_use]
+pub fn escape_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_harmful(c) && c != '\n' {
+            // All of them are within the first 65,536 characters. Writing to a String cannot fail.
+            let _ = fmt::Write::write_fmt(&mut escaped, format_args!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 /// Control characters (C0, DEL, C1), line and paragraph separators, and the invisible characters that
 /// reorder text (Unicode TR 36, "bidirectional text spoofing").
 pub(crate) fn is_harmful(c: char) -> bool {
@@ -132,6 +148,18 @@ mod tests {
             ["one", "two\\u{7}"]
         );
         assert_eq!(format!("{:>5}", Untrusted::from("é")), "    é");
+    }
+
+    #[test]
+    fn json_means_the_same_and_moves_no_cursor() {
+        let text = "a\u{1b}[2J\u{7f}\u{9b}31m\u{61c}\u{202e}\u{feff}\"\\\r\né";
+        let value = serde_json::json!({ text: [text, 1] });
+        let json = serde_json::to_string_pretty(&value).unwrap();
+        let escaped = escape_json(&json);
+        assert!(!escaped.chars().any(|c| is_harmful(c) && c != '\n'));
+        assert!(escaped.contains("\\u009b31m\\u061c\\u202e\\ufeff") && escaped.contains('é'));
+        let same: serde_json::Value = serde_json::from_str(&escaped).unwrap();
+        assert_eq!(same, value);
     }
 
     #[test]

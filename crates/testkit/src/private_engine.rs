@@ -1,5 +1,7 @@
 //! A container engine of a test's own: it may be stopped, killed and crowded, and nobody else notices.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -17,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// dropped it ends, and its containers with it.
 #[derive(Debug)]
 pub struct PrivateEngine {
+    /// What executes `setpriv`, which executes the daemon.
+    launcher: Vec<String>,
     options: Vec<String>,
     process: Option<Child>,
     folder: TempDir,
@@ -30,10 +34,47 @@ impl PrivateEngine {
     #[track_caller]
     #[must_use = "an Engine ends with its handle"]
     pub fn start(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::launch(folder, &["setpriv"], options)
+    }
+
+    /// One whose containers have user namespaces: their root is one of the 65,536 users from 100,000 up, who are nobody
+    /// on this host. It takes the user `nobody`, and files `/etc/subuid` and `/etc/subgid`, which stay as they are:
+    /// only this Engine sees others in their place.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[track_caller]
+    #[must_use = "an Engine ends with its handle"]
+    pub fn with_remapped_users() -> Self {
+        const MOUNT_THEN_EXECUTE: &str = "set -e\n\
+            mount --bind \"$0\" /etc/subuid\n\
+            mount --bind \"$0\" /etc/subgid\n\
+            exec setpriv \"$@\"";
+        let group = Command::new("id").args(["-gn", "nobody"]).output();
+        let group = String::from_utf8(group.expect("id").stdout).expect("a group's name");
+        let group = group.trim();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ranges = folder.path().join("ranges");
+        let range = "100000:65536";
+        fs::write(&ranges, format!("nobody:{range}\n{group}:{range}\n")).expect("a file of ranges");
+        // The root of remapped users must find its way to what the Engine keeps for it.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).expect("its mode");
+        let ranges = ranges.display().to_string();
+        let mounts = ["unshare", "--mount", "--propagation=private"];
+        let launcher = [&mounts[..], &["sh", "-c", MOUNT_THEN_EXECUTE, &ranges]].concat();
+        let remap = format!("--userns-remap=nobody:{group}");
+        Self::launch(folder, &launcher, &[&remap])
+    }
+
+    #[track_caller]
+    fn launch(folder: TempDir, launcher: &[&str], options: &[&str]) -> Self {
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         let mut engine = Self {
-            options: options.iter().map(|&option| option.to_owned()).collect(),
+            launcher: owned(launcher),
+            options: owned(options),
             process: None,
-            folder: tempfile::tempdir().expect("a temporary folder"),
+            folder,
         };
         engine.resume();
         engine
@@ -46,13 +87,14 @@ impl PrivateEngine {
     #[track_caller]
     pub fn resume(&mut self) {
         let path = |name: &str| self.path(name).display().to_string();
-        let log = std::fs::File::options()
+        let log = fs::File::options()
             .create(true)
             .append(true)
             .open(path("log"))
             .expect("a log");
         // It ends with the thread that started it, also where that is killed.
-        let process = Command::new("setpriv")
+        let process = Command::new(&self.launcher[0])
+            .args(&self.launcher[1..])
             .args(["--pdeathsig", "TERM", "dockerd"])
             .args(["--host", &self.host()])
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
@@ -82,7 +124,7 @@ impl PrivateEngine {
     pub fn end(&mut self, signal: Signal) {
         let mut process = self.process.take().expect("a running daemon");
         let containerd_file = self.path("exec/containerd/containerd.pid");
-        let containerd = std::fs::read_to_string(&containerd_file).unwrap_or_default();
+        let containerd = fs::read_to_string(&containerd_file).unwrap_or_default();
         kill_process(Pid::from_child(&process), signal).expect("a living daemon");
         wait_until(PATIENCE, "the daemon to end", || {
             process.try_wait().expect("its status")
@@ -92,7 +134,7 @@ impl PrivateEngine {
         wait_until(PATIENCE, "its containerd to end", || {
             (!containerd.join("comm").exists()).then_some(())
         });
-        let _ = std::fs::remove_file(containerd_file);
+        let _ = fs::remove_file(containerd_file);
     }
 
     /// The pid of the daemon.
@@ -151,7 +193,7 @@ impl PrivateEngine {
 impl Drop for PrivateEngine {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             eprintln!("--- the last words of the test's own Engine:");
             for line in lines.iter().skip(lines.len().saturating_sub(50)) {

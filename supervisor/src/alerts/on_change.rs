@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use diogenes_proto::untrusted::escape;
+use diogenes_proto::untrusted::{escape, escape_json};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,7 +71,7 @@ impl OnChange {
             variables: variables
                 .map(|(name, value)| (name.to_owned(), harmless(value)))
                 .into(),
-            input: serde_json::to_string(&parcel.alert)?,
+            input: escape_json(&serde_json::to_string(&parcel.alert)?),
             deadline: self.deadline,
         })
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use diogenes_proto::Timestamp;
+use diogenes_proto::untrusted::escape_json;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
@@ -86,7 +87,7 @@ impl Webhook {
     }
 
     fn request(&self, parcel: &Parcel) -> Result<Request<Full<Bytes>>, Failed> {
-        let body = serde_json::to_vec(&parcel.alert)?;
+        let body = escape_json(&serde_json::to_string(&parcel.alert)?).into_bytes();
         let timestamp_s = Timestamp::now().as_unix_ms() / 1000;
         let mut path = self.url.path().to_owned();
         if let Some(query) = self.url.query() {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use diogenes_proto::Timestamp;
-use diogenes_proto::untrusted::escape;
+use diogenes_proto::untrusted::{escape, escape_json};
 use serde::Serialize;
 
 use crate::api::view::{ContainerView, StatusView};
@@ -196,7 +196,7 @@ fn told(container: &ContainerView, args: &NameArgs) -> anyhow::Result<String> {
 }
 
 fn json(value: &impl Serialize) -> anyhow::Result<String> {
-    Ok(serde_json::to_string_pretty(value)? + "\n")
+    Ok(escape_json(&serde_json::to_string_pretty(value)?) + "\n")
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

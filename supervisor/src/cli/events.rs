@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Args;
+use diogenes_proto::untrusted::escape_json;
 
 use crate::cli::client::{Client, strange};
 use crate::cli::happening::Happenings;
@@ -96,7 +97,7 @@ impl Follower<'_> {
                 continue;
             }
             if self.args.json {
-                stdout.write_all(frame.data.as_bytes())?;
+                stdout.write_all(escape_json(&frame.data).as_bytes())?;
                 stdout.write_all(b"\n")?;
             } else {
                 let event: Event = serde_json::from_str(&frame.data).map_err(strange)?;

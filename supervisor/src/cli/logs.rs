@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use diogenes_proto::Untrusted;
+use diogenes_proto::untrusted::escape_json;
 
 use crate::cli::client::Client;
 use crate::cli::terminal::Terminal;
@@ -90,7 +91,7 @@ pub(crate) async fn logs(client: &Client, args: LogsArgs) -> anyhow::Result<()> 
         let item = Item::decode(&bytes).map_err(crate::cli::client::strange)?;
         match item {
             _ if json => {
-                stdout.write_all(&bytes)?;
+                stdout.write_all(escape_json(&String::from_utf8_lossy(&bytes)).as_bytes())?;
                 stdout.write_all(b"\n")?;
             }
             Item::Sources { sources } => printer.meet(&sources),
