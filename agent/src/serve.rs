@@ -1,9 +1,8 @@
 //! The ways of running, put together: attached to a supervisor, by a socket or by standard input and output, or
 //! unaided.
 
-use std::fs::File;
 use std::future::Future;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::Pin;
@@ -70,9 +69,13 @@ pub(crate) fn on_stdio(shared_pids: bool, shared_net: bool) -> ExitCode {
         return ExitCode::FAILURE;
     }
     run(Box::pin(async move {
-        let pipe = |fd: BorrowedFd<'_>| std::io::Result::Ok(File::from(fd.try_clone_to_owned()?));
-        let input = pipe::Receiver::from_file(pipe(std::io::stdin().as_fd())?)?;
-        let output = pipe::Sender::from_file(pipe(std::io::stdout().as_fd())?)?;
+        // Unchecked, for they are pipes by the Engine's promise; what cannot be waited for is refused anyway.
+        let pipe = |fd: BorrowedFd<'_>| -> std::io::Result<OwnedFd> {
+            rustix::io::ioctl_fionbio(fd, true)?;
+            fd.try_clone_to_owned()
+        };
+        let input = pipe::Receiver::from_owned_fd_unchecked(pipe(std::io::stdin().as_fd())?)?;
+        let output = pipe::Sender::from_owned_fd_unchecked(pipe(std::io::stdout().as_fd())?)?;
         let companion = Companion::start(Scope {
             // Started by the Engine in the container's cgroup, which is what tells its processes from others.
             init_pid: if shared_pids { std::process::id() } else { 1 },

@@ -378,6 +378,8 @@ mod tests {
             "2026-01-31T08:00:00.123Z"
         );
         assert_eq!((facts.finished_at, facts.exit_code), (None, None));
+        assert!(facts.is_read_only && !facts.is_sandboxed());
+        assert!(!facts.shares_pids() && !facts.shares_network());
         assert_eq!(facts.docker_health, Some(Health::Unhealthy));
         assert_eq!(
             facts.labels.into_iter().collect::<Vec<_>>(),
@@ -385,8 +387,6 @@ mod tests {
         );
         assert_eq!(facts.memory_limit_bytes, Some(64 << 20));
         assert_eq!(facts.pid_mode, None);
-        assert!(facts.is_read_only && !facts.is_sandboxed());
-        assert!(!facts.shares_pids() && !facts.shares_network());
         let port = PublishedPort {
             container_port: 80,
             protocol: "tcp".into(),
@@ -419,6 +419,14 @@ mod tests {
             (facts.exit_code, facts.started_at, facts.name.as_str()),
             (None, None, "4f5e")
         );
+    }
+
+    #[test]
+    fn a_container_in_anothers_namespaces() {
+        let facts = facts(
+            r#"{"Id":"4f5e","State":{"Status":"running"},"HostConfig":{"NetworkMode":"container:c0","PidMode":"host","Runtime":"io.containerd.runsc.v1"}}"#,
+        );
+        assert!(facts.shares_pids() && facts.shares_network() && facts.is_sandboxed());
     }
 
     #[test]

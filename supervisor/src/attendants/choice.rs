@@ -137,3 +137,40 @@ impl WayIn for Either {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_over_tcp_counts_as_another_hosts_unless_told_otherwise() {
+        let socket = Endpoint::default();
+        let tcp = "tcp://127.0.0.1:2375".parse().unwrap();
+        for (choice, endpoint, attaches) in [
+            (Choice::Auto, &socket, true),
+            (Choice::Auto, &tcp, false),
+            (Choice::Attach, &socket, true),
+            (Choice::Attach, &tcp, true),
+            (Choice::Exec, &socket, false),
+            (Choice::Exec, &tcp, false),
+        ] {
+            let is_out = choice.rules_attaching_out(endpoint).is_some();
+            assert_eq!(is_out, !attaches, "{choice:?} {endpoint}");
+        }
+    }
+
+    #[test]
+    fn without_a_program_there_is_no_way_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let docker = Arc::new(Docker::new(Endpoint::default()));
+        let nowhere = dir.path().join("agent");
+        for choice in [Choice::Auto, Choice::Attach, Choice::Exec] {
+            let opened = choice.open(docker.clone(), Some(&nowhere), dir.path());
+            let error = opened.err().map(|error| format!("{error:#}"));
+            assert!(
+                error.is_some_and(|error| error.contains("--agent")),
+                "{choice:?}"
+            );
+        }
+    }
+}
