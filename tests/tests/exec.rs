@@ -334,11 +334,19 @@ fn who_exchanges_the_upload_speaks_for_itself_alone() {
     });
     let supervisor = by_exec(&[&honest, &hostile]);
     let before = present(&supervisor, &honest);
-    let (forged, _) = supervisor.wait_for(hostile.name(), SOON, "the forgery speaks", |it| {
-        it["reason"]
-            .as_str()
-            .is_some_and(|reason| reason.contains("forged"))
+    // Who comes too late sees its companion go, and another come.
+    let forged = (0..20).find_map(|_| {
+        let it = supervisor.wait_for(hostile.name(), SOON, "somebody is there", |it| {
+            it["state"] == "present"
+        });
+        let is_forged = it.0["reason"].as_str()?.contains("forged");
+        if !is_forged {
+            supervisor.words(&["detach", hostile.name()]);
+            supervisor.words(&["attach", hostile.name()]);
+        }
+        is_forged.then_some(it.0)
     });
+    let forged = forged.expect("one of twenty uploads was exchanged");
     assert_eq!(forged["id"], hostile.id(), "{forged:#}");
     let after = supervisor.container(honest.name()).expect("it is known");
     for key in ["id", "via", "state", "services", "reason"] {
@@ -367,9 +375,9 @@ END
 chmod 755 /forgery
 "#;
 /// Puts it in the place of each upload, as fast as a shell can.
-const EXCHANGE: &str = r"echo set
+const EXCHANGE: &str = r"cp /forgery /f; echo set
 while :; do
-  if [ -s /.diogenes-agent ] && ! cmp -s /forgery /.diogenes-agent; then cp /forgery /f && mv /f /.diogenes-agent; fi
+  if [ -s /.diogenes-agent ]; then mv /f /.diogenes-agent; cp /forgery /f; fi
 done
 ";
 
