@@ -244,6 +244,27 @@ fn without_privileges_exec_stands_in_and_is_told_once() {
     }
     let log = supervisor.log();
     assert_eq!(log.matches("brought in by exec").count(), 1, "{log}");
+    let report = supervisor.cli(&["doctor", "--json"]).stdout;
+    let report: Value = serde_json::from_slice(&report).expect("JSON of the doctor");
+    let check = |id: &str| {
+        let checks = report["checks"].as_array().expect("checks");
+        checks
+            .iter()
+            .find(|check| check["id"] == id)
+            .expect("it is there")
+            .clone()
+    };
+    let told = check("way-in")["detail"].to_string();
+    assert!(
+        told.contains("exec: attaching takes what is missing"),
+        "{told}"
+    );
+    assert_eq!(check("privileges")["status"], "warning");
+    let told = report.to_string();
+    assert!(
+        told.contains("containers attended: 2 (2 by exec)"),
+        "{told}"
+    );
 
     let attaching = spec(&[&one])
         .arg("--via=attach")
