@@ -1,9 +1,10 @@
 //! `diogenes-agent`: the companion inside a container.
 //!
 //! Only arguments are read here. [`companion`] is the one task that owns what is known; [`session`]s talk to it;
-//! [`serve`] puts them together for the two ways of running: *attached*, started by the supervisor with its session
-//! open, and *unaided*, run by hand and listening on a socket of its own. [`client`] asks such a socket, and [`health`]
-//! what a container engine wants to know of it; [`place`] is where that socket is. [`init`] is taken before all of this: it starts a container's application,
+//! [`serve`] puts them together for the ways of running: *attached*, started by the supervisor with its session open,
+//! or by the Engine with it on standard input and output, and *unaided*, run by hand and listening on a socket of its
+//! own. [`client`] asks such a socket, and [`health`] what a container engine wants to know of it; [`place`] is where
+//! that socket is. [`init`] is taken before all of this: it starts a container's application,
 //! and an unaided companion beside it.
 
 mod client;
@@ -59,6 +60,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no agent answers.
 enum Task {
     /// Started by the attacher, with the pid of the container's init.
     Attached { init_pid: u32 },
+    /// Started by the Engine: the session is standard input and output.
+    OnStdio { shared_pids: bool, shared_net: bool },
     /// Run by hand: listen; here and below, None is the usual place.
     Serve(Option<PathBuf>),
     /// Ask the agent that listens.
@@ -80,6 +83,10 @@ fn main() -> ExitCode {
     }
     match parse(args) {
         Ok(Task::Attached { init_pid }) => serve::attached(init_pid),
+        Ok(Task::OnStdio {
+            shared_pids,
+            shared_net,
+        }) => serve::on_stdio(shared_pids, shared_net),
         Ok(Task::Serve(socket)) => serve::unaided(socket.as_deref()),
         Ok(Task::Ask(socket, question)) => client::ask(socket.as_deref(), &question),
         Ok(Task::Health {
@@ -102,6 +109,7 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Task, String> {
     let mut socket = None;
     let mut init_pid = 1;
     let mut strict = false;
+    let (mut stdio, mut shared_pids, mut shared_net) = (false, false, false);
     let mut words: Vec<String> = Vec::new();
     while let Some(arg) = args.next() {
         let arg = arg
@@ -115,6 +123,9 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Task, String> {
             ("-h" | "--help", None) => return Ok(Task::Print(HELP.to_owned())),
             ("-V" | "--version", None) => return Ok(Task::Print(format!("{}\n", build()))),
             ("--strict", None) => strict = true,
+            ("--stdio", None) => stdio = true,
+            ("--shared-pids", None) => shared_pids = true,
+            ("--shared-net", None) => shared_net = true,
             ("--socket", Some(path)) => socket = Some(path.into()),
             ("--socket", None) => {
                 socket = Some(args.next().ok_or("--socket needs a path")?.into());
@@ -126,6 +137,10 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Task, String> {
     }
     let mut words = words.iter().map(String::as_str);
     match (words.next(), words.collect::<Vec<_>>().join(" ")) {
+        (Some("attached"), rest) if rest.is_empty() && stdio => Ok(Task::OnStdio {
+            shared_pids,
+            shared_net,
+        }),
         (Some("attached"), rest) if rest.is_empty() => Ok(Task::Attached { init_pid }),
         (None | Some("serve"), rest) if rest.is_empty() => Ok(Task::Serve(socket)),
         (Some("status"), rest) if rest.is_empty() => Ok(Task::Ask(socket, "status".to_owned())),
@@ -185,6 +200,13 @@ mod tests {
         assert!(matches!(
             parsed("attached --init=7"),
             Ok(Task::Attached { init_pid: 7 })
+        ));
+        assert!(matches!(
+            parsed("attached --stdio --shared-net"),
+            Ok(Task::OnStdio {
+                shared_pids: false,
+                shared_net: true
+            })
         ));
         assert!(
             matches!(parsed("ask why is it slow?"), Ok(Task::Ask(_, question)) if question == "why is it slow?")

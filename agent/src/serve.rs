@@ -1,6 +1,9 @@
-//! The two ways of running, put together: attached to a supervisor, or unaided.
+//! The ways of running, put together: attached to a supervisor, by a socket or by standard input and output, or
+//! unaided.
 
 use std::future::Future;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -8,9 +11,11 @@ use std::sync::Arc;
 
 use diogenes_discovery::Scope;
 use diogenes_linux::confine;
-use diogenes_linux::contract::take_session;
+use diogenes_linux::contract::{UPLOAD_PATH, take_session};
 use diogenes_linux::peer::Peer;
 use diogenes_linux::pidfd::PidFd;
+use tokio::io::join;
+use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
@@ -52,11 +57,55 @@ pub(crate) fn attached(init_pid: u32) -> ExitCode {
         // In a pid namespace of its own the container's end ends this process anyway; in a shared one nothing else tells.
         let init = PidFd::open(init_pid)?;
         tokio::select! {
-            () = session::run(stream, companion) => {}
+            () = session::run(Box::new(stream), companion) => {}
             () = init.exited() => {}
         }
         Ok(())
     }))
+}
+
+/// Runs for the supervisor that had the Engine start this process, until standard input ends. Standard output carries
+/// the session alone.
+pub(crate) fn on_stdio(shared_pids: bool, shared_net: bool) -> ExitCode {
+    remove_own_file();
+    confine::name_process();
+    if let Err(why) = confine::install_filter() {
+        eprintln!("diogenes-agent: {why}");
+        return ExitCode::FAILURE;
+    }
+    run(Box::pin(async move {
+        // Unchecked, for they are pipes by the Engine's promise; what cannot be waited for is refused anyway.
+        let pipe = |fd: BorrowedFd<'_>| -> std::io::Result<OwnedFd> {
+            rustix::io::ioctl_fionbio(fd, true)?;
+            fd.try_clone_to_owned()
+        };
+        let input = pipe::Receiver::from_owned_fd_unchecked(pipe(std::io::stdin().as_fd())?)?;
+        let output = pipe::Sender::from_owned_fd_unchecked(pipe(std::io::stdout().as_fd())?)?;
+        let companion = Companion::start(
+            Scope {
+                // Started by the Engine in the container's cgroup, which is what tells its processes from others.
+                init_pid: if shared_pids { std::process::id() } else { 1 },
+                shared_pids,
+                shared_net,
+            },
+            false,
+        );
+        session::run(Box::new(join(input, output)), companion).await;
+        Ok(())
+    }))
+}
+
+/// Nothing is left of what was uploaded, however this process ends. Where another file stands there by now, it is the
+/// container's own.
+fn remove_own_file() {
+    let own = std::fs::metadata("/proc/self/exe");
+    let there = std::fs::symlink_metadata(UPLOAD_PATH);
+    if let (Ok(own), Ok(there)) = (own, there)
+        && (own.dev(), own.ino()) == (there.dev(), there.ino())
+    {
+        // A file system that has become read-only keeps it: there is nobody to tell.
+        let _ = std::fs::remove_file(UPLOAD_PATH);
+    }
 }
 
 /// Listens until it is told to stop.
@@ -90,7 +139,7 @@ pub(crate) fn unaided(socket: Option<&Path>) -> ExitCode {
                 Ok((stream, _)) if Peer::of(&stream).is_ok_and(|peer| place.lets_in(peer)) => {
                     let companion = companion.clone();
                     tokio::spawn(async move {
-                        session::run(stream, companion).await;
+                        session::run(Box::new(stream), companion).await;
                         drop(seat);
                     });
                 }

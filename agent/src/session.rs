@@ -6,7 +6,7 @@ use diogenes_proto::line::{self, Addressed, BadLine};
 use diogenes_proto::{ErrorCode, Hello, Message, Request, WireError};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Framed};
 
 use crate::companion::Companion;
@@ -20,10 +20,15 @@ const BUFFER_BYTES: usize = 1024;
 /// Requests of one peer that may be under way.
 const MAX_UNDER_WAY: usize = 32;
 
-type Lines = Framed<UnixStream, AnyDelimiterCodec>;
+/// What a conversation goes over: a socket, or standard input and output.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+/// Over either, so that there is one conversation in the program and not one for each.
+type Lines = Framed<Box<dyn Stream + Send>, AnyDelimiterCodec>;
 
 /// Talks to one peer until either side ends it.
-pub(crate) async fn run(stream: UnixStream, companion: Companion) {
+pub(crate) async fn run(stream: Box<dyn Stream + Send>, companion: Companion) {
     let codec = AnyDelimiterCodec::new_with_max_length(
         b"\n".to_vec(),
         b"\n".to_vec(),

@@ -3,7 +3,9 @@
 pub(crate) mod attacher;
 pub(crate) mod attendance;
 pub(crate) mod attendant;
+pub(crate) mod choice;
 pub(crate) mod detached;
+mod exec;
 pub(crate) mod name_pattern;
 pub(crate) mod policy;
 pub(crate) mod way_in;
@@ -11,7 +13,7 @@ pub(crate) mod way_in;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use diogenes_engine::ContainerFacts;
+use diogenes_engine::{ContainerFacts, ContainerState};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,7 +73,10 @@ impl Attendants {
         // An attendant ends early only with the supervisor.
         let _ = self
             .attendant(&facts.id)
-            .send(Command::Runs { init_pid })
+            .send(Command::Runs {
+                init_pid,
+                is_frozen: facts.state == ContainerState::Paused,
+            })
             .await;
     }
 

@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use diogenes_engine::Endpoint;
 
 use crate::alerts::signature::Keys;
+use crate::attendants::choice::Choice;
 use crate::attendants::name_pattern::NamePattern;
 use crate::run_dir;
 use environment::Environment;
@@ -52,6 +53,9 @@ key::section! {
         agent: Option<PathBuf> = Key {
             value: "PATH", without: "the one beside this program", example: "/usr/libexec/diogenes-agent", ..Key::RESTART
         };
+        /// How companions come in: `attach` enters containers from the Engine's own host, `exec` has the Engine start
+        /// them, and `auto` attaches where that can be, else takes exec.
+        via: Choice = Key { value: "auto|attach|exec", default: Some("auto"), ..Key::RESTART };
         /// What is told in the log: trace, debug, info, warn, error or off, also for one part only, as in
         /// info,diogenes::session=debug.
         log: Filter = Key { value: "FILTER", default: Some("info"), borrowed: Some("RUST_LOG"), ..Key::RELOAD };

@@ -26,10 +26,11 @@ use diogenes_engine::Docker;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::attendants::choice::Choice;
 use crate::cli::terminal::Terminal;
 use crate::config::{General, Sources};
 use crate::doctor::agent::Agent;
-use crate::doctor::check::Check;
+use crate::doctor::check::{Check, Status};
 use crate::doctor::clock::Clock;
 use crate::doctor::engine::EngineFacts;
 use crate::doctor::kernel::Kernel;
@@ -95,13 +96,14 @@ async fn look(settings: &General) -> Facts {
         state_dir,
         engine,
         agent,
+        via,
         ..
     } = settings.clone();
     let clock = clock::Start::now();
     let docker = Docker::new(engine);
     let (run_place, state_place) = (run_dir.clone(), state_dir);
     let (engine, own_privileges, kernel, agent, run_dir, (running, port, privileges), state_dir) = tokio::join!(
-        EngineFacts::look(&docker),
+        EngineFacts::look(&docker, via),
         without_hanging(|| Privileges::look(None)),
         without_hanging(Kernel::look),
         Agent::look(agent, run_dir.clone()),
@@ -134,7 +136,8 @@ async fn look(settings: &General) -> Facts {
 
 /// All verdicts, in the order in which a person would mend things.
 fn judge(facts: &Facts) -> Vec<Check> {
-    let mut checks = engine::judge(&facts.engine, facts.running.is_live());
+    // Exec takes neither privileges nor anything of this kernel.
+    let exec_stands_in = facts.engine.via != Choice::Attach;
     // The system calls were tried with our own privileges; what is hidden is hidden from the supervisor.
     let is_admin = facts
         .own_privileges
@@ -144,16 +147,20 @@ fn judge(facts: &Facts) -> Vec<Check> {
         .privileges
         .as_ref()
         .is_some_and(Privileges::is_sys_ptrace);
-    checks.push(judged(
+    let mut attaching = vec![judged(
         privileges::ID,
         privileges::TITLE,
         facts.privileges.as_ref(),
         privileges::judge,
-    ));
+    )];
     match &facts.kernel {
-        Some(kernel) => checks.extend(kernel::judge(kernel, is_admin, may_see_all)),
-        None => checks.push(hung("kernel", "Kernel")),
+        Some(kernel) => attaching.extend(kernel::judge(kernel, is_admin, may_see_all)),
+        None => attaching.push(hung("kernel", "Kernel")),
     }
+    let may_attach = attaching.iter().all(|check| check.status != Status::Failed);
+    let mut checks = engine::judge(&facts.engine, facts.running.is_live(), may_attach);
+    let spared = |check: Check| check.or_else(exec_stands_in);
+    checks.extend(attaching.into_iter().map(spared));
     match &facts.agent {
         Some(agent) => {
             let noexec_level = facts.kernel.as_ref().and_then(|kernel| kernel.memfd_noexec);

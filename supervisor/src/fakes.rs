@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{AlertSettings, Alerts};
 use crate::attendants::attacher::{AttachError, Target};
-use crate::attendants::way_in::{Companion, Process, WayIn};
+use crate::attendants::way_in::{Companion, Process, Via, WayIn};
 use crate::config::Settings;
 use crate::supervisor::Supervisor;
 
@@ -177,6 +177,8 @@ pub(crate) struct FakeWayIn {
     pub(crate) luck: Mutex<VecDeque<Luck>>,
     /// Who came in, and the attempts that failed too.
     pub(crate) entered: Mutex<Vec<Entered>>,
+    /// How they come in.
+    pub(crate) via: Mutex<Via>,
 }
 
 impl FakeWayIn {
@@ -190,6 +192,10 @@ impl FakeWayIn {
 }
 
 impl WayIn for FakeWayIn {
+    fn via(&self) -> Via {
+        *self.via.lock().unwrap()
+    }
+
     fn enter(&self, target: Target) -> BoxFuture<'_, Result<Companion, AttachError>> {
         async move {
             let entered = Entered {
@@ -216,6 +222,7 @@ impl WayIn for FakeWayIn {
                 })),
             }
             Ok(Companion {
+                via: self.via(),
                 session,
                 agent: Box::new(entered.agent),
                 init: Box::new(entered.init),

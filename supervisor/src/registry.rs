@@ -380,6 +380,7 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attendants::way_in::Via;
 
     fn facts(id: &str, name: &str) -> ContainerFacts {
         ContainerFacts {
@@ -396,16 +397,19 @@ mod tests {
         registry.set_facts(facts("1", "c"));
         let before = registry.get("2").unwrap();
         let mut changes = registry.subscribe();
-        registry.set_presence("2", Presence::Silent);
+        registry.set_presence("2", Presence::Silent(Via::Attached));
         assert!(changes.has_changed().unwrap());
         changes.mark_unchanged();
-        registry.set_presence("2", Presence::Silent);
+        registry.set_presence("2", Presence::Silent(Via::Attached));
         assert!(
             !changes.has_changed().unwrap(),
             "the same again is no change"
         );
         assert_eq!(before.presence, Presence::Absent(Absence::NotYet));
-        assert_eq!(registry.get("2").unwrap().presence, Presence::Silent);
+        assert_eq!(
+            registry.get("2").unwrap().presence,
+            Presence::Silent(Via::Attached)
+        );
         assert_eq!(
             registry
                 .all()

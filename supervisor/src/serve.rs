@@ -22,7 +22,6 @@ use crate::api::access::Door;
 use crate::api::http;
 use crate::api::{self, Api};
 use crate::attendants::Attendants;
-use crate::attendants::attacher::Attacher;
 use crate::attendants::detached::Detached;
 use crate::attendants::way_in::{NoWayIn, WayIn};
 use crate::ci_sockets::CiSockets;
@@ -51,6 +50,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         state_dir,
         engine,
         agent,
+        via,
         socket_group,
         ..
     } = settings.borrow().general.clone();
@@ -68,9 +68,11 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
     let socket_path = run_dir::api_socket(run_dir.path());
     let socket = run_dir::listen(&socket_path, socket_group).map_err(Failure::config)?;
 
+    let endpoint = engine.to_string();
+    let engine: Arc<Docker> = Arc::new(Docker::new(engine));
     let (way_in, attach_error): (Arc<dyn WayIn>, _) =
-        match Attacher::start(agent.as_deref(), run_dir.path()) {
-            Ok(attacher) => (Arc::new(attacher), None),
+        match via.open(engine.clone(), agent.as_deref(), run_dir.path()) {
+            Ok(way_in) => (way_in, None),
             Err(error) => {
                 let reason = format!("{error:#}");
                 tracing::error!("no container can be entered: {reason}");
@@ -80,8 +82,6 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
     // Listeners stop first, then what they rely on.
     let (accepting, working) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
-    let endpoint = engine.to_string();
-    let engine: Arc<Docker> = Arc::new(Docker::new(engine));
     let registry = Arc::new(Registry::default());
     let detached = Detached::load(&state_dir);
     let attendants = Arc::new(Attendants::new(

@@ -71,7 +71,7 @@ fn the_unit_and_the_compose_file_grant_the_same_and_enough() {
     let capabilities = capabilities_of_unit();
     assert_eq!(capabilities, capabilities_of_compose());
     let container = listener();
-    let supervisor = confined(&capabilities, &container, &[]);
+    let supervisor = confined(&capabilities, &container, &["--via=attach"]);
     present(&supervisor, &container);
     let status =
         fs::read_to_string(format!("/proc/{}/status", supervisor.pid())).expect("its status");
@@ -90,7 +90,7 @@ fn no_container_is_entered_without_any_one_of_them() {
     for name in needed {
         let mut rest = capabilities.clone();
         rest.remove(name);
-        let supervisor = confined(&rest, &container, &[]);
+        let supervisor = confined(&rest, &container, &["--via=attach"]);
         let failed = |it: &Value| it["companion"] == "failed";
         supervisor.wait_for(
             container.name(),

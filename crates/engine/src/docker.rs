@@ -74,6 +74,22 @@ impl Docker {
         }
     }
 
+    /// A question about one container, which there need not be.
+    pub(crate) async fn about<T>(
+        &self,
+        id: &str,
+        question: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
+    ) -> Result<T, EngineError> {
+        use bollard::errors::Error::DockerResponseServerError;
+        match timeout(DEADLINE, question).await {
+            Ok(Err(DockerResponseServerError {
+                status_code: 404, ..
+            })) => Err(EngineError::NotFound { id: id.to_owned() }),
+            Ok(answer) => answer.map_err(|error| self.explain(error)),
+            Err(_) => Err(self.late(DEADLINE)),
+        }
+    }
+
     pub(crate) fn late(&self, deadline: Duration) -> EngineError {
         self.unreachable(format!("no answer within {} s", deadline.as_secs()))
     }
@@ -252,16 +268,7 @@ impl Engine for Docker {
     fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerFacts, EngineError>> {
         async move {
             let client = self.client()?;
-            let inspected = match timeout(DEADLINE, client.inspect_container(id, None)).await {
-                Ok(Err(bollard::errors::Error::DockerResponseServerError {
-                    status_code: 404,
-                    ..
-                })) => {
-                    return Err(EngineError::NotFound { id: id.to_owned() });
-                }
-                Ok(answer) => answer.map_err(|error| self.explain(error))?,
-                Err(_) => return Err(self.late(DEADLINE)),
-            };
+            let inspected = self.about(id, client.inspect_container(id, None)).await?;
             ContainerFacts::from_wire(inspected).ok_or_else(|| EngineError::Api {
                 message: format!("a description of {id} without id or state"),
             })

@@ -165,6 +165,10 @@ pub struct ContainerFacts {
     pub memory_limit_bytes: Option<u64>,
     /// What it was given beyond the default.
     pub grants: Grants,
+    /// What started it: `runc`; empty where the Engine does not say.
+    pub runtime: String,
+    /// Whether its root file system is read-only.
+    pub is_read_only: bool,
 }
 
 impl ContainerFacts {
@@ -190,6 +194,24 @@ impl ContainerFacts {
     #[must_use]
     pub fn short_id(&self) -> &str {
         short_id(&self.id)
+    }
+
+    /// Whether others may be in its pid namespace.
+    #[must_use]
+    pub fn shares_pids(&self) -> bool {
+        self.pid_mode.as_deref().is_some_and(is_shared)
+    }
+
+    /// Whether others may be in its network namespace.
+    #[must_use]
+    pub fn shares_network(&self) -> bool {
+        is_shared(&self.network_mode)
+    }
+
+    /// Whether its processes have another kernel than the host's, and are not the host's to see.
+    #[must_use]
+    pub fn is_sandboxed(&self) -> bool {
+        is_sandbox(&self.runtime)
     }
 
     /// The same, in the words an agent understands.
@@ -274,8 +296,23 @@ impl ContainerFacts {
                 .and_then(|limit| u64::try_from(limit).ok())
                 .filter(|limit| *limit > 0),
             grants,
+            runtime: host.runtime.unwrap_or_default(),
+            is_read_only: host.readonly_rootfs.unwrap_or(false),
         })
     }
+}
+
+/// Whether a mode of a namespace means one that is not the container's alone.
+fn is_shared(mode: &str) -> bool {
+    mode == "host" || mode.starts_with("container:")
+}
+
+/// Whether containers of this runtime have another kernel than the host's.
+#[must_use]
+pub fn is_sandbox(runtime: &str) -> bool {
+    ["runsc", "gvisor", "kata"]
+        .iter()
+        .any(|name| runtime.contains(name))
 }
 
 fn short_id(id: &str) -> &str {
@@ -337,7 +374,7 @@ mod tests {
             "State":{"Status":"running","Running":true,"Paused":false,"Restarting":false,"OOMKilled":false,"Dead":false,
                 "Pid":4711,"ExitCode":0,"Error":"","StartedAt":"2026-01-31T08:00:00.123456789Z","FinishedAt":"0001-01-01T00:00:00Z",
                 "Health":{"Status":"unhealthy","FailingStreak":3,"Log":[]}},
-            "HostConfig":{"NetworkMode":"default","PidMode":"","Memory":67108864},
+            "HostConfig":{"NetworkMode":"default","PidMode":"","Memory":67108864,"Runtime":"runc","ReadonlyRootfs":true},
             "Config":{"Image":"shop:1","Labels":{"io.diogenes.attach":"false","secret":"x"}},
             "NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"}],"443/tcp":null}}}"#,
         );
@@ -350,6 +387,8 @@ mod tests {
             "2026-01-31T08:00:00.123Z"
         );
         assert_eq!((facts.finished_at, facts.exit_code), (None, None));
+        assert!(facts.is_read_only && !facts.is_sandboxed());
+        assert!(!facts.shares_pids() && !facts.shares_network());
         assert_eq!(facts.docker_health, Some(Health::Unhealthy));
         assert_eq!(
             facts.labels.into_iter().collect::<Vec<_>>(),
@@ -403,6 +442,14 @@ mod tests {
             (facts.exit_code, facts.started_at, facts.name.as_str()),
             (None, None, "4f5e")
         );
+    }
+
+    #[test]
+    fn a_container_in_anothers_namespaces() {
+        let facts = facts(
+            r#"{"Id":"4f5e","State":{"Status":"running"},"HostConfig":{"NetworkMode":"container:c0","PidMode":"host","Runtime":"io.containerd.runsc.v1"}}"#,
+        );
+        assert!(facts.shares_pids() && facts.shares_network() && facts.is_sandboxed());
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! [`Event`], every field of which has been looked at. An event is only a hint that a container changed;
 //! whoever hears it inspects the container, so that a lost or doubled event does no harm.
 //!
-//! Images pass through as archives, see [`Images`].
+//! Images pass through as archives, see [`Images`]. A program is brought into a running container by
+//! [`Docker::upload`], and run there as an [`Exec`].
 //!
 //! ```text
 //! bollard (wire) ─► facts ─► ContainerFacts ─► Engine (trait) ─► supervisor
@@ -14,12 +15,15 @@ mod docker;
 mod endpoint;
 mod error;
 mod event;
+mod exec;
 mod facts;
+mod frames;
 mod grants;
 mod images;
 mod info;
 mod log;
 mod transport;
+mod upload;
 
 use diogenes_proto::{Timestamp, Untrusted};
 use futures_util::future::BoxFuture;
@@ -29,7 +33,8 @@ pub use docker::{Docker, LOOK_BACK};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::EngineError;
 pub use event::{Change, Event};
-pub use facts::{ContainerFacts, ContainerState, Listing};
+pub use exec::{Exec, ExecInput, ExecOutput};
+pub use facts::{ContainerFacts, ContainerState, Listing, is_sandbox};
 pub use grants::Grants;
 pub use images::{ArchiveStream, Bytes, Image, Images};
 pub use info::EngineInfo;

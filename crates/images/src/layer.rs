@@ -51,10 +51,7 @@ impl Layer {
                     .rsplit_once('/')
                     .is_some_and(|(parent, _)| parent == path)
                 {
-                    let size_bytes = content.len() as u64;
-                    bytes.extend(tar::file(&file[1..], size_bytes, mode));
-                    bytes.extend(content);
-                    bytes.extend(tar::padding(size_bytes));
+                    tar::push_file(&mut bytes, &file[1..], content, mode);
                 }
             }
         }

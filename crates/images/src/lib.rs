@@ -30,3 +30,4 @@ pub use config::labels;
 pub use digest::Digest;
 pub use error::{ArchiveError, BakeError};
 pub use role::{ROLE_PATH, RoleSource};
+pub use tar::archive_of;

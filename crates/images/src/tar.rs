@@ -5,7 +5,8 @@ mod read;
 mod write;
 
 pub(crate) use read::{Entries, Entry, Kind};
-pub(crate) use write::{END, directory, file, padding};
+pub use write::archive_of;
+pub(crate) use write::{END, directory, file, padding, push_file};
 
 /// The unit of everything in an archive, in bytes.
 const BLOCK: usize = 512;

@@ -1,5 +1,8 @@
 //! The launch contract: what an agent is, and is not, given when it is started in a container.
 //!
+//! An agent that comes in through the Engine is given less and keeps more: it is a further program of the container,
+//! with its privileges, limits and environment, and takes nothing from here but its path and its arguments.
+//!
 //! One list in one place. [`crate::attacher`] keeps it step by step; the end-to-end tests read it back from
 //! `/proc/PID` of a running agent.
 
@@ -32,6 +35,21 @@ pub fn agent_args(init_pid: u32) -> [String; 3] {
         "attached".to_owned(),
         format!("--init={init_pid}"),
     ]
+}
+
+/// Where in a container the Engine puts the agent that it is to start. The root directory is the one directory that
+/// every image has.
+pub const UPLOAD_PATH: &str = "/.diogenes-agent";
+
+/// The agent's path and arguments where the Engine starts it: then its session is its standard input and output.
+/// `shared_pids` and `shared_net` tell whether the container shares these namespaces with others, so that only what
+/// is its own is to be told.
+#[must_use]
+pub fn exec_args(shared_pids: bool, shared_net: bool) -> Vec<String> {
+    let mut args = vec![UPLOAD_PATH, "attached", "--stdio"];
+    args.extend(shared_pids.then_some("--shared-pids"));
+    args.extend(shared_net.then_some("--shared-net"));
+    args.into_iter().map(str::to_owned).collect()
 }
 
 /// Takes over the session that the launcher left at [`SESSION_FD`].

@@ -33,6 +33,8 @@ pub(crate) struct Target {
     pub(crate) container_id: String,
     /// The container's init, in the supervisor's pid namespace (`State.Pid` of the Engine).
     pub(crate) init_pid: u32,
+    /// Whether that only stands for processes that are not the host's to see.
+    pub(crate) is_sandboxed: bool,
 }
 
 /// An agent that was brought into a container.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attendants::attacher::Target;
 use crate::attendants::attendance::{Action, Attendance, Event, Phase, Wait};
 use crate::attendants::policy::{self, ATTACH_LABEL, Hand, Verdict};
-use crate::attendants::way_in::{Companion, Process, WayIn};
+use crate::attendants::way_in::{Companion, Process, Via, WayIn};
 use crate::config::Settings;
 use crate::registry::presence::{Absence, Presence, wall_clock_in};
 use crate::registry::{Entry, Registry};
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Runs {
         /// Its init.
         init_pid: Option<u32>,
+        /// Whether it is paused.
+        is_frozen: bool,
     },
     /// A person wants a companion there; answered once this has been decided on.
     Attach(oneshot::Sender<()>),
@@ -54,6 +56,7 @@ pub(crate) enum Command {
 
 /// A companion after its hello.
 struct Arrival {
+    via: Via,
     agent: Box<dyn Process>,
     init: Box<dyn Process>,
     session: Session,
@@ -97,6 +100,8 @@ impl Attendant {
         let mut work: Option<Work> = None;
         let mut close = stop.child_token();
         let mut stopping = false;
+        // How the companion that is there came in; None where none is.
+        let mut via = None;
         loop {
             let timer = self.attendance.timer().map(|at| start + at);
             let mut arrival = None;
@@ -112,15 +117,23 @@ impl Attendant {
                         Event::Entered
                     }
                     Outcome::Entered(Err(reason)) => Event::Failed(reason),
-                    Outcome::Ended(event) => event,
+                    Outcome::Ended(event) => {
+                        via = None;
+                        event
+                    }
                 },
                 command = self.commands.recv(), if !stopping => match command {
                     None => {
                         stopping = true;
                         Event::DetachWanted
                     }
-                    Some(Command::Runs { init_pid: Some(init_pid) }) => Event::Runs { init_pid, allowed: self.allows() },
-                    Some(Command::Runs { init_pid: None }) => Event::Stopped,
+                    // Who is frozen with the container is no company, and nobody can be brought in by that way.
+                    Some(Command::Runs { is_frozen: true, .. })
+                        if via.unwrap_or_else(|| self.way_in.via()).freezes() => Event::Stopped,
+                    Some(Command::Runs { init_pid: Some(init_pid), .. }) => {
+                        Event::Runs { init_pid, allowed: self.allows() }
+                    }
+                    Some(Command::Runs { init_pid: None, .. }) => Event::Stopped,
                     Some(Command::Attach(sender)) => {
                         reply = Some(sender);
                         Event::AttachWanted
@@ -139,8 +152,12 @@ impl Attendant {
             }
             let before = self.attendance.phase().clone();
             let action = self.attendance.decide(event, start.elapsed());
-            let build = arrival.as_ref().map(|arrival| arrival.build.clone());
+            let arrived = arrival.as_ref().map(|arrival| Presence::Present {
+                build: arrival.build.clone(),
+                via: arrival.via,
+            });
             if let Some(arrival) = arrival {
+                via = Some(arrival.via);
                 // Whoever came in too late is accompanied too: to the door, by the path all others take.
                 close = stop.child_token();
                 work = Some(self.accompany(*arrival, close.clone()));
@@ -156,7 +173,7 @@ impl Attendant {
                 }
                 continue;
             }
-            self.publish(&before, build, start.elapsed());
+            self.publish(&before, arrived, start.elapsed());
             if let Some(reply) = reply {
                 let _ = reply.send(());
             }
@@ -178,11 +195,16 @@ impl Attendant {
         let target = Target {
             container_id: self.id.clone(),
             init_pid,
+            is_sandboxed: self
+                .registry
+                .get(&self.id)
+                .is_some_and(|entry| entry.facts.is_sandboxed()),
         };
         let (way_in, gate) = (self.way_in.clone(), self.gate.clone());
         async move {
             let _place = gate.acquire_owned().await;
             let Companion {
+                via,
                 session,
                 agent,
                 init,
@@ -198,6 +220,7 @@ impl Attendant {
             };
             Outcome::Entered(match Session::greet(session).await {
                 Ok((session, handle, hello)) => Ok(Box::new(Arrival {
+                    via,
                     agent,
                     init,
                     session,
@@ -216,6 +239,7 @@ impl Attendant {
     /// The company of a companion, from its hello until its process is gone.
     fn accompany(&self, arrival: Arrival, close: CancellationToken) -> Work {
         let Arrival {
+            via,
             agent,
             init,
             session,
@@ -227,11 +251,12 @@ impl Attendant {
         async move {
             let observe = |observation| match observation {
                 Observation::Report(report) => registry.set_report(&id, *report),
-                Observation::FellSilent => registry.set_presence(&id, Presence::Silent),
+                Observation::FellSilent => registry.set_presence(&id, Presence::Silent(via)),
                 Observation::SpokeAgain => registry.set_presence(
                     &id,
                     Presence::Present {
                         build: build.clone(),
+                        via,
                     },
                 ),
             };
@@ -282,8 +307,8 @@ impl Attendant {
         self.verdict(None).is_some_and(|verdict| verdict.wants())
     }
 
-    /// Writes where things stand into the registry.
-    fn publish(&self, before: &Phase, build: Option<String>, now: Duration) {
+    /// Writes where things stand into the registry; `arrived` where a companion has just come in.
+    fn publish(&self, before: &Phase, arrived: Option<Presence>, now: Duration) {
         let attendance = &self.attendance;
         let Some(verdict) = self.verdict(attendance.hand()) else {
             return;
@@ -292,8 +317,7 @@ impl Attendant {
         let retry_at = || wall_clock_in(attendance.timer().unwrap_or(now).saturating_sub(now));
         let presence = match attendance.phase() {
             // While it is there, its session knows better whether it is silent.
-            Phase::Present if build.is_none() => None,
-            Phase::Present => build.map(|build| Presence::Present { build }),
+            Phase::Present => arrived,
             phase if phase == before && matches!(phase, Phase::Waiting(_)) => None,
             Phase::Attaching => Some(Presence::Absent(Absence::Attaching)),
             Phase::Leaving => Some(Presence::Absent(Absence::Leaving)),

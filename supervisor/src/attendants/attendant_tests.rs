@@ -4,6 +4,7 @@ use super::*;
 use crate::api::view::ContainerView;
 use crate::attendants::Attendants;
 use crate::attendants::detached::Detached;
+use crate::attendants::way_in::Via;
 use crate::fakes::{FakeWayIn, Luck, exited, running, until};
 use crate::registry::Entry;
 use tokio_util::task::TaskTracker;
@@ -357,4 +358,28 @@ async fn a_destroyed_container_needs_no_attendant() {
     tokio::time::timeout(Duration::from_secs(5), world.tasks.wait())
         .await
         .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_companion_that_freezes_with_its_container_leaves_before() {
+    for (via, stays) in [(Via::Exec, false), (Via::Attached, true)] {
+        let world = World::new();
+        *world.way_in.via.lock().unwrap() = via;
+        let facts = running("c1", "shop", 7);
+        world.tell(&facts).await;
+        world.until_present(1).await;
+        assert_eq!(world.view().via.as_deref(), Some(via.as_str()));
+        let paused = diogenes_engine::ContainerFacts {
+            state: diogenes_engine::ContainerState::Paused,
+            ..facts.clone()
+        };
+        world.tell(&paused).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.view().state == "present", stays, "{via:?}");
+        if !stays {
+            assert_eq!(world.view().reason, "the container is paused");
+        }
+        world.tell(&facts).await;
+        world.until_present(if stays { 1 } else { 2 }).await;
+    }
 }

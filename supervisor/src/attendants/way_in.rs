@@ -8,8 +8,43 @@ use diogenes_linux::pidfd::PidFd;
 
 use crate::attendants::attacher::{AttachError, Attacher, Target};
 
+/// How a companion came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// The attacher entered the container.
+    #[default]
+    Attached,
+    /// The Engine started it there.
+    Exec,
+}
+
+impl Via {
+    /// `attached` or `exec`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Exec => "exec",
+        }
+    }
+
+    /// What was done with it, in words.
+    pub(crate) fn past(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Exec => "brought in by exec",
+        }
+    }
+
+    /// Whether it stands in the container's cgroup, and still with it when the container is paused.
+    pub(crate) fn freezes(self) -> bool {
+        self == Self::Exec
+    }
+}
+
 /// A companion that has just come in.
 pub(crate) struct Companion {
+    /// How.
+    pub(crate) via: Via,
     /// Its session, before the hello.
     pub(crate) session: UnixStream,
     /// Its process.
@@ -43,6 +78,11 @@ pub(crate) trait WayIn: Send + Sync + 'static {
     /// # Errors
     /// See [`AttachError`].
     fn enter(&self, target: Target) -> BoxFuture<'_, Result<Companion, AttachError>>;
+
+    /// How companions come in, as far as is known before the next one has.
+    fn via(&self) -> Via {
+        Via::Attached
+    }
 }
 
 impl WayIn for Attacher {
@@ -50,6 +90,7 @@ impl WayIn for Attacher {
         async move {
             let attached = self.attach(&target).await?;
             Ok(Companion {
+                via: Via::Attached,
                 session: attached.session,
                 agent: Box::new(attached.agent),
                 init: Box::new(attached.init),

@@ -11,6 +11,8 @@ use diogenes_engine::Endpoint;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
+use crate::attendants::choice::Choice;
+
 /// How a value looks in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -150,6 +152,17 @@ impl Word for SocketAddr {
         word.parse().map_err(|_| {
             format!("expected ADDRESS:PORT, such as 127.0.0.1:4120 or [::1]:4120, found {word:?}")
         })
+    }
+}
+
+impl Word for Choice {
+    fn read(word: &str) -> Result<Self, String> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "attach" => Ok(Self::Attach),
+            "exec" => Ok(Self::Exec),
+            _ => Err(format!("expected auto, attach or exec, found {word:?}")),
+        }
     }
 }
 

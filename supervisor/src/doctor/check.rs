@@ -55,6 +55,19 @@ impl Check {
         }
     }
 
+    /// The same, where something else stands in for what is missing.
+    pub(super) fn or_else(self, stands_in: bool) -> Self {
+        let is_mild = stands_in && self.status == Status::Failed;
+        Self {
+            status: if is_mild {
+                Status::Warning
+            } else {
+                self.status
+            },
+            ..self
+        }
+    }
+
     /// Something is to be mended.
     pub(super) fn failed(
         id: &'static str,

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use diogenes_engine::{Docker, Endpoint, Engine, EngineError, EngineInfo, EngineVersion};
+use diogenes_engine::{
+    Docker, Endpoint, Engine, EngineError, EngineInfo, EngineVersion, is_sandbox,
+};
 use diogenes_proto::Timestamp;
 use tokio::time::timeout;
 
 use crate::attendants::attacher::{AttachError, Target, open_init};
+use crate::attendants::choice::Choice;
 use crate::doctor::check::Check;
 use crate::doctor::{PATIENCE, without_hanging};
 
@@ -18,6 +21,8 @@ const MAX_CONTAINERS_TRIED: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct EngineFacts {
     pub(super) endpoint: Endpoint,
+    /// What the configuration says of the way in.
+    pub(super) via: Choice,
     /// Its answer, or why there is none.
     pub(super) version: Result<EngineVersion, EngineError>,
     /// How it is set up, or why it does not tell.
@@ -49,10 +54,11 @@ pub(super) enum Sight {
 
 impl EngineFacts {
     /// Asks the Engine, for at most twice [`PATIENCE`].
-    pub(super) async fn look(docker: &Docker) -> Self {
+    pub(super) async fn look(docker: &Docker, via: Choice) -> Self {
         let endpoint = docker.endpoint().clone();
         let not_asked = |error: &EngineError| Self {
             endpoint: endpoint.clone(),
+            via,
             version: Err(error.clone()),
             info: Err(error.clone()),
             ahead_ms: None,
@@ -77,6 +83,7 @@ impl EngineFacts {
         let ((info, answered_at), sight) = tokio::join!(info, sight);
         let time = info.as_ref().ok().and_then(|info| info.time);
         Self {
+            via,
             version: Ok(version),
             ahead_ms: time.map(|time| ahead_ms(time, asked_at, answered_at)),
             info,
@@ -128,6 +135,7 @@ async fn look_for_containers(docker: &Docker) -> Sight {
         let target = Target {
             container_id: facts.id.clone(),
             init_pid,
+            is_sandboxed: facts.is_sandboxed(),
         };
         let reason = match open_init(&target) {
             Ok(_) => {
@@ -172,8 +180,10 @@ async fn look_for_engine(socket: &Path) -> Sight {
 }
 
 /// The verdicts. Where a supervisor answers (`is_attended`), it is no matter whether this user may ask the Engine.
-pub(super) fn judge(facts: &EngineFacts, is_attended: bool) -> Vec<Check> {
-    vec![answers(facts, is_attended), set_up(facts), way_in(facts)]
+/// `may_attach` tells whether privileges and kernel are what attaching takes.
+pub(super) fn judge(facts: &EngineFacts, is_attended: bool, may_attach: bool) -> Vec<Check> {
+    let way_in = way_in(facts, may_attach);
+    vec![answers(facts, is_attended), set_up(facts), way_in]
 }
 
 fn answers(facts: &EngineFacts, is_attended: bool) -> Check {
@@ -261,7 +271,7 @@ fn set_up(facts: &EngineFacts) -> Check {
             ID,
             TITLE,
             detail,
-            "a sandbox keeps its own processes from the host: only containers of the runtime runc or crun can be attended",
+            "a sandbox keeps its own processes from the host: its containers can be attended by exec alone, not attached to",
         );
     }
     if info.is_rootless {
@@ -269,52 +279,47 @@ fn set_up(facts: &EngineFacts) -> Check {
             ID,
             TITLE,
             format!("{detail}, rootless"),
-            "a rootless Engine's containers too are entered only by the host's root",
+            "a rootless Engine's containers too are attached to only by the host's root; exec takes no more than its socket",
         );
     }
     Check::ok(ID, TITLE, detail)
 }
 
-/// Runtimes whose containers have another kernel than the host's.
-fn is_sandbox(runtime: &str) -> bool {
-    ["runsc", "gvisor", "kata"]
-        .iter()
-        .any(|name| runtime.contains(name))
-}
-
-fn way_in(facts: &EngineFacts) -> Check {
+fn way_in(facts: &EngineFacts, may_attach: bool) -> Check {
     const ID: &str = "way-in";
     const TITLE: &str = "Way in";
-    const NO_OTHER: &str = "run the supervisor on the Engine's own host, in its pid namespace (for a container: --pid=host); \
-                            another way in there is not yet";
+    const NO_OTHER: &str = "run the supervisor on the Engine's own host, in its pid namespace (for a container: --pid=host), \
+                            or let it take exec (--via auto)";
+    const DEARER: &str = "nothing has to be done; a supervisor on the Engine's own host, as root and in its pid namespace, \
+                          attaches, and then no companion needs anything of its container";
     if facts.version.is_err() {
         return not_known(ID, TITLE);
     }
+    if let Some(reason) = facts.via.rules_attaching_out(&facts.endpoint) {
+        return Check::ok(ID, TITLE, format!("exec: {reason}"));
+    }
+    let instead = |reason: &str| match facts.via {
+        Choice::Attach => Check::failed(ID, TITLE, format!("none: {reason}"), NO_OTHER),
+        Choice::Auto | Choice::Exec => Check::warning(ID, TITLE, format!("exec: {reason}"), DEARER),
+    };
     let without_cgroups = facts
         .info
         .as_ref()
         .is_ok_and(|info| info.cgroup_driver == "none");
     match &facts.sight {
+        Sight::EngineNotSeen => instead("the Engine's process is not in this pid namespace"),
+        _ if !may_attach && facts.via == Choice::Auto => {
+            instead("attaching takes what is missing below")
+        }
         Sight::Proven { container, pid } => Check::ok(
             ID,
             TITLE,
             format!("attached: the first process of {container} is {pid} here"),
         ),
-        _ if without_cgroups => Check::failed(
-            ID,
-            TITLE,
-            "none: without cgroups nothing proves which processes are a container's",
-            "give the Engine cgroup version 2 (rootless Engines need it), then restart it",
-        ),
-        Sight::Contradicted(reason) => {
-            Check::failed(ID, TITLE, format!("none: {reason}"), NO_OTHER)
+        _ if without_cgroups => {
+            instead("without cgroups nothing proves which processes are a container's")
         }
-        Sight::EngineNotSeen => Check::failed(
-            ID,
-            TITLE,
-            "none: the Engine's process is not in this pid namespace",
-            NO_OTHER,
-        ),
+        Sight::Contradicted(reason) => instead(reason),
         Sight::EngineSeen(pid) => Check::ok(
             ID,
             TITLE,
@@ -348,6 +353,7 @@ mod tests {
     fn engine() -> EngineFacts {
         EngineFacts {
             endpoint: Endpoint::default(),
+            via: Choice::Attach,
             version: Ok(EngineVersion {
                 version: "20.10.24".into(),
                 api_version: "1.41".into(),
@@ -371,7 +377,7 @@ mod tests {
     }
 
     fn statuses(facts: &EngineFacts) -> Vec<Status> {
-        judge(facts, false)
+        judge(facts, false, true)
             .iter()
             .map(|check| check.status)
             .collect()
@@ -380,7 +386,7 @@ mod tests {
     #[test]
     fn an_engine_that_answers() {
         assert_eq!(statuses(&engine()), [Fine; 3]);
-        let details: Vec<_> = judge(&engine(), false)
+        let details: Vec<_> = judge(&engine(), false, true)
             .into_iter()
             .map(|check| check.detail)
             .collect();
@@ -452,7 +458,16 @@ mod tests {
             (Sight::Unknown, Warning),
         ] {
             let facts = EngineFacts { sight, ..engine() };
-            assert_eq!(way_in(&facts).status, status, "{facts:?}");
+            assert_eq!(way_in(&facts, true).status, status, "{facts:?}");
+            // Where there is no other, there is exec.
+            let facts = EngineFacts {
+                via: Choice::Auto,
+                ..facts
+            };
+            let status = if status == Failed { Warning } else { status };
+            assert_eq!(way_in(&facts, true).status, status, "{facts:?}");
+            let check = way_in(&facts, false);
+            assert!(check.detail.starts_with("exec: "), "{check:?}");
         }
         let rootless = with_info(|info| {
             info.is_rootless = true;
@@ -463,7 +478,12 @@ mod tests {
             sight: proven,
             ..rootless
         };
-        assert_eq!(way_in(&seen_all_the_same).status, Fine);
+        assert_eq!(way_in(&seen_all_the_same, true).status, Fine);
+        let wanted = EngineFacts {
+            via: Choice::Exec,
+            ..seen_all_the_same
+        };
+        assert!(way_in(&wanted, true).detail.starts_with("exec: "));
         let sandbox = with_info(|info| info.default_runtime = "runsc".into());
         assert_eq!(set_up(&sandbox).status, Warning);
     }
@@ -481,7 +501,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("docker.sock");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        let facts = EngineFacts::look(&Docker::new(Endpoint::Unix(socket.clone()))).await;
+        let facts =
+            EngineFacts::look(&Docker::new(Endpoint::Unix(socket.clone())), Choice::Auto).await;
         assert_eq!(statuses(&facts), [Failed, Warning, Warning]);
         assert!(
             answers(&facts, false)

@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::api::view::StatusView;
+use crate::attendants::way_in::Via;
 use crate::cli::client::Client;
 use crate::cli::table::short_duration;
 use crate::doctor::check::Check;
@@ -152,11 +153,13 @@ fn live(status: &StatusView) -> Check {
     let supervisor = &status.supervisor;
     let up = short_duration(std::time::Duration::from_secs(supervisor.uptime_s));
     let mut attended = 0;
+    let mut by_exec = 0;
     let mut without = 0;
     let mut reasons: HashMap<&str, usize> = HashMap::new();
     for container in &status.containers {
         if container.via.is_some() {
             attended += 1;
+            by_exec += usize::from(container.via.as_deref() == Some(Via::Exec.as_str()));
         } else if container.companion == "failed" || container.companion.starts_with("killed") {
             without += 1;
             // When it is tried again differs between containers.
@@ -164,8 +167,12 @@ fn live(status: &StatusView) -> Check {
             *reasons.entry(reason.unwrap_or_default()).or_default() += 1;
         }
     }
+    let exec = match by_exec {
+        0 => String::new(),
+        count => format!(" ({count} by exec)"),
+    };
     let detail = format!(
-        "{} serves (pid {}, up {up}): containers attended: {attended}",
+        "{} serves (pid {}, up {up}): containers attended: {attended}{exec}",
         supervisor.version, supervisor.pid
     );
     if let Some(error) = &supervisor.attach_error {

@@ -6,6 +6,7 @@ use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::Timestamp;
 
 use crate::attendants::policy::Verdict;
+use crate::attendants::way_in::Via;
 
 /// Whether somebody is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,9 +15,11 @@ pub(crate) enum Presence {
     Present {
         /// Its name and version.
         build: String,
+        /// How it came in.
+        via: Via,
     },
-    /// A companion is there and has not spoken for a while.
-    Silent,
+    /// A companion is there, having come in so, and has not spoken for a while.
+    Silent(Via),
     /// No companion is there.
     Absent(Absence),
 }
@@ -61,7 +64,7 @@ impl Presence {
     pub(crate) fn state(&self) -> &'static str {
         match self {
             Self::Present { .. } => "present",
-            Self::Silent => "silent",
+            Self::Silent(_) => "silent",
             Self::Absent(_) => "absent",
         }
     }
@@ -69,7 +72,7 @@ impl Presence {
     /// The way in; None where nobody is in.
     pub(crate) fn via(&self) -> Option<&'static str> {
         match self {
-            Self::Present { .. } | Self::Silent => Some("attached"),
+            Self::Present { via, .. } | Self::Silent(via) => Some(via.as_str()),
             Self::Absent(_) => None,
         }
     }
@@ -80,8 +83,11 @@ impl Presence {
             return end;
         }
         match self {
-            Self::Present { build } => format!("{build} attached at {since}"),
-            Self::Silent => format!("attached, but nothing heard of it since about {since}"),
+            Self::Present { build, via } => format!("{build} {} at {since}", via.past()),
+            Self::Silent(via) => format!(
+                "{}, but nothing heard of it since about {since}",
+                via.past()
+            ),
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "its companion's turn has not come yet".into(),
                 Absence::Attaching => "its companion is being attached".into(),
@@ -123,8 +129,8 @@ impl Presence {
             };
         }
         match self {
-            Self::Present { .. } => "attached".into(),
-            Self::Silent => "silent".into(),
+            Self::Present { via, .. } => via.as_str().into(),
+            Self::Silent(_) => "silent".into(),
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "waiting".into(),
                 Absence::Attaching => "attaching".into(),

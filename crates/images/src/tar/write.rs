@@ -18,6 +18,23 @@ pub(crate) fn directory(name: &str, mode: u32) -> [u8; BLOCK] {
     header(name, b'5', 0, mode)
 }
 
+/// Adds a file to an archive.
+pub(crate) fn push_file(archive: &mut Vec<u8>, name: &str, content: &[u8], mode: u32) {
+    let size_bytes = content.len() as u64;
+    archive.extend(file(name, size_bytes, mode));
+    archive.extend(content);
+    archive.extend(padding(size_bytes));
+}
+
+/// A whole archive of one file, which is root's. The name has at most 100 bytes.
+#[must_use]
+pub fn archive_of(name: &str, content: &[u8], mode: u32) -> Vec<u8> {
+    let mut archive = Vec::with_capacity(content.len() + 4 * BLOCK);
+    push_file(&mut archive, name, content, mode);
+    archive.extend(END);
+    archive
+}
+
 /// What follows a file of this length.
 pub(crate) fn padding(size_bytes: u64) -> &'static [u8] {
     // Less than a block, so it fits.

@@ -210,9 +210,10 @@ async fn a_thousand_containers_are_listed_at_once() {
                 ..report(Health::Healthy)
             },
         );
-        world
-            .registry
-            .set_presence(&id, crate::registry::presence::Presence::Silent);
+        world.registry.set_presence(
+            &id,
+            crate::registry::presence::Presence::Silent(crate::attendants::way_in::Via::Attached),
+        );
     }
     let begun = std::time::Instant::now();
     let (status, told) = look(&world, "/api/v1/containers").await;
