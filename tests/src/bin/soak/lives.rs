@@ -67,11 +67,7 @@ impl<'a> World<'a> {
             2 => self.order(&id, "stop?t=5"),
             3 => self.order(&id, "restart?t=5"),
             // runc gives up where a busy machine does not freeze in time; then there is nothing to go on with.
-            4 => {
-                if self.is_done(&id, "pause") {
-                    self.order(&id, "unpause");
-                }
-            }
+            4 if self.is_done(&id, "pause") => self.order(&id, "unpause"),
             5 => {
                 self.order(&id, &format!("rename?name={name}-renamed"));
                 // Somebody else has the name at once.
