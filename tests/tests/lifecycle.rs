@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use diogenes_testkit::{
     Container, ContainerSpec, PrivateEngine, Supervisor, debian_package, http, listener_image,
@@ -508,8 +509,30 @@ fn a_clock_that_is_set_loses_nobody() {
     health(&supervisor, &resident, "healthy");
     let agent = agent_in(&supervisor, &resident);
     let started = supervisor.status()["supervisor"]["uptime_s"].as_u64();
-    for step in ["+7200", "-7200", "+0"] {
+    let ahead_s = || {
+        let (_, health) = supervisor.http("GET", "/health", None);
+        let health: Value = serde_json::from_str(&health).expect("JSON");
+        let told = health["timestamp"].as_str().expect("a time");
+        let date = Command::new("date")
+            .args(["-d", told, "+%s"])
+            .output()
+            .expect("date");
+        let told: i64 = String::from_utf8_lossy(&date.stdout)
+            .trim()
+            .parse()
+            .expect("a number");
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock that is not before 1970");
+        told - now.as_secs().cast_signed()
+    };
+    for (step, expected_s) in [("+7200", 7200), ("-7200", -7200), ("+0", 0)] {
         set(step);
+        assert!(
+            (ahead_s() - expected_s).abs() < 60,
+            "its clock is {} s ahead",
+            ahead_s()
+        );
         let newcomer = serving(&engine).run();
         health(&supervisor, &newcomer, "healthy");
         newcomer.stop();

@@ -221,7 +221,7 @@ fn how_a_container_ended_decides() {
 }
 
 #[test]
-fn a_companion_that_was_sent_away_is_not_missed() {
+fn a_companion_that_was_sent_away_or_ended_with_its_container_is_not_missed() {
     let registry = Registry::default();
     registry.set_facts(ContainerFacts {
         id: ID.into(),
@@ -229,8 +229,10 @@ fn a_companion_that_was_sent_away_is_not_missed() {
         ..ContainerFacts::default()
     });
     let standing = || Standing::of(&registry.get(ID).unwrap());
-    registry.set_presence(ID, Presence::Absent(Absence::Detached));
-    assert_eq!(standing(), None);
+    for absence in [Absence::Detached, Absence::NothingToBeWith] {
+        registry.set_presence(ID, Presence::Absent(absence));
+        assert_eq!(standing(), None);
+    }
     registry.set_presence(ID, Presence::Silent(Via::Attached));
     assert_eq!(standing(), UNKNOWN);
     registry.set_presence(

@@ -68,7 +68,6 @@ impl<'a> World<'a> {
             3 => self.order(&id, "restart?t=5"),
             // runc gives up where a busy machine does not freeze in time; then there is nothing to go on with.
             4 if self.is_done(&id, "pause") => self.order(&id, "unpause"),
-            4 => {}
             5 => {
                 self.order(&id, &format!("rename?name={name}-renamed"));
                 // Somebody else has the name at once.

@@ -128,7 +128,7 @@ fn rest(supervisor: &Supervisor, cycles: usize, before: Option<&Sample>) -> Samp
         // Longer than idle threads of its runtime live, where there is nothing to compare with.
         std::thread::sleep(Duration::from_secs(if before.is_some() { 1 } else { 12 }));
         let now = Sample::take(supervisor, cycles);
-        let is_done = now.counts() == before.unwrap_or(&last).counts() || start.elapsed() > REST;
+        let is_done = now.counts == before.unwrap_or(&last).counts || start.elapsed() > REST;
         last = now;
         is_done.then_some(())
     });

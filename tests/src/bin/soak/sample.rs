@@ -7,7 +7,7 @@ use diogenes_testkit::Supervisor;
 use diogenes_tests::{attacher_of, children_of, rollup_kib, status_of};
 
 /// What can be counted, and must be as it was once everything is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Open descriptors of the supervisor, and of its attacher.
     pub(crate) fds: [usize; 2],
@@ -26,11 +26,12 @@ pub(crate) struct Counts {
 }
 
 /// A supervisor at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
     /// Containers that had lived and died.
     pub(crate) cycles: usize,
-    counts: Counts,
+    /// What can be counted.
+    pub(crate) counts: Counts,
     /// Resident memory of the supervisor in KiB (`/proc/PID/smaps_rollup`), and of that what is no part of a file: the
     /// part of it that nobody else's use of the same program changes.
     pub(crate) memory_kib: [u64; 2],
@@ -64,11 +65,6 @@ impl Sample {
             memory_kib: memory_kib(supervisor.pid()),
             attacher_memory_kib: memory_kib(attacher),
         }
-    }
-
-    /// What can be counted.
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
     }
 }
 

@@ -18,13 +18,11 @@ pub(crate) fn leaks(samples: &[Sample]) -> Vec<String> {
     };
     let mut leaks: Vec<String> = rounds
         .iter()
-        .filter(|sample| sample.counts() != before.counts())
+        .filter(|sample| sample.counts != before.counts)
         .map(|sample| {
             format!(
                 "after {} containers there is {:?}, and was {:?}",
-                sample.cycles,
-                sample.counts(),
-                before.counts()
+                sample.cycles, sample.counts, before.counts
             )
         })
         .collect();
@@ -49,4 +47,41 @@ fn growth(who: &str, second: &[Sample], last: &[Sample], of: fn(&Sample) -> u64)
     );
     println!("{told}");
     (last > second + GROWTH_KIB).then_some(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A soak whose memory grows by so much in each round.
+    fn samples(growth_kib: u64) -> Vec<Sample> {
+        let memory_kib = |round| [9000, 2000 + round * growth_kib];
+        let sample = |round| Sample {
+            memory_kib: memory_kib(round),
+            ..Sample::default()
+        };
+        (0..=12).map(sample).collect()
+    }
+
+    #[test]
+    fn what_stays_as_it_was_does_not_leak() {
+        assert!(leaks(&samples(0)).is_empty());
+        assert!(leaks(&samples(GROWTH_KIB / 4)).is_empty());
+    }
+
+    #[test]
+    fn one_descriptor_or_more_memory_is_a_leak() {
+        let mut one = samples(0);
+        one[12].counts.fds[0] += 1;
+        let found = leaks(&one);
+        assert!(
+            found.len() == 1 && found[0].contains("fds: [1, 0]"),
+            "{found:?}"
+        );
+        let found = leaks(&samples(GROWTH_KIB / 4 + 1));
+        assert!(
+            found.len() == 1 && found[0].contains("memory of the supervisor"),
+            "{found:?}"
+        );
+    }
 }
