@@ -12,8 +12,10 @@
 //! small file a process. What comes out of a container is bounded in size and number; what was left out or
 //! could not be read is said in the snapshot's `gaps`. [`redact`] takes secrets out of command lines
 //! before anything else sees them. [`logs`] finds and reads the files that the processes log to, when asked.
+//! [`identity`] is for the supervisor: which container a process is in, seen from outside.
 
 mod frameworks;
+pub mod identity;
 mod listeners;
 pub mod logs;
 mod membership;

@@ -7,9 +7,10 @@
 //!
 //! [`program`] keeps the agent's executable in sealed memory, [`attacher`] brings it into containers,
 //! [`contract`] lists what an agent is started with, [`confine`] is the agent's own last step, [`pidfd`]
-//! awaits the end of processes, [`sock_diag`] asks the kernel for listening sockets, and [`calls`] tries whether it
-//! answers at all; [`init`] is the first process of a container whose image holds the companion; [`signals`] is what
-//! whoever starts programs must put right.
+//! awaits the end of processes, [`peer`] tells who is at the other end of a socket and [`entrance`] who came in at one so
+//! that nobody can be mistaken for another, [`sock_diag`] asks the kernel for listening sockets, and [`calls`] tries
+//! whether it answers at all; [`init`] is the first process of a container whose image holds the companion; [`signals`]
+//! is what whoever starts programs must put right.
 #![allow(
     unsafe_code,
     reason = "the one crate where it is allowed; each block says why it is sound"
@@ -19,8 +20,10 @@ pub mod attacher;
 pub mod calls;
 pub mod confine;
 pub mod contract;
+pub mod entrance;
 pub mod init;
 pub mod memory;
+pub mod peer;
 pub mod pidfd;
 pub mod program;
 pub mod signals;
