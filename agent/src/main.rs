@@ -2,12 +2,14 @@
 //!
 //! Only arguments are read here. [`companion`] is the one task that owns what is known; [`session`]s talk to it;
 //! [`serve`] puts them together for the two ways of running: *attached*, started by the supervisor with its session
-//! open, and *unaided*, run by hand and listening on a socket of its own. [`client`] asks such a socket, and [`health`]
+//! open, and *unaided*, run by hand or by its image and listening on a socket of its own; such a one goes to the
+//! supervisor too where its container lets it ([`dial_in`]). [`client`] asks such a socket, and [`health`]
 //! what a container engine wants to know of it. [`init`] is taken before all of this: it starts a container's application,
 //! and an unaided companion beside it.
 
 mod client;
 mod companion;
+mod dial_in;
 mod health;
 mod init;
 mod logs;

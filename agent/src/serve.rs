@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::companion::Companion;
-use crate::session;
+use crate::{dial_in, session};
 
 /// Events taken from the kernel at once; there are a few sockets and some processes to watch.
 const MAX_EVENTS: usize = 64;
@@ -70,25 +70,33 @@ pub(crate) fn unaided(path: &Path) -> ExitCode {
             shared_pids: false,
             shared_net: false,
         });
-        let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
-        loop {
-            // Waiting for a free place before accepting leaves what is too much in the socket's own queue.
-            let Ok(place) = Arc::clone(&clients).acquire_owned().await else {
-                return Ok(());
-            };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let companion = companion.clone();
-                    tokio::spawn(async move {
-                        session::run(stream, companion).await;
-                        drop(place);
-                    });
-                }
-                // Out of descriptors, most likely: they come back when a client leaves.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
-            }
+        tokio::select! {
+            () = dial_in::keep(companion.clone()) => Ok(()),
+            () = take_in(listener, companion) => Ok(()),
         }
     }))
+}
+
+/// Converses with whoever connects, so many at a time.
+async fn take_in(listener: UnixListener, companion: Companion) {
+    let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        // Waiting for a free place before accepting leaves what is too much in the socket's own queue.
+        let Ok(place) = Arc::clone(&clients).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let companion = companion.clone();
+                tokio::spawn(async move {
+                    session::run(stream, companion).await;
+                    drop(place);
+                });
+            }
+            // Out of descriptors, most likely: they come back when a client leaves.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+        }
+    }
 }
 
 /// Runs a body to its end. It comes in a box so that there is one runtime's loop in the program and not one for each.

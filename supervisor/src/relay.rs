@@ -98,7 +98,9 @@ impl Relay {
         match session.request(request, ASK_DEADLINE).await {
             Ok(Message::Answer(answer)) => Ok(*answer),
             Ok(_) => Err("not answering: it said something else".into()),
-            Err(_) if entry.presence == Presence::Silent => Err(format!("silent: {}", reason())),
+            Err(_) if matches!(entry.presence, Presence::Silent { .. }) => {
+                Err(format!("silent: {}", reason()))
+            }
             Err(error) => Err(format!("not answering: {error}")),
         }
     }

@@ -22,6 +22,13 @@ pub const AGENT_NAME: &str = "diogenes-agent";
 /// The descriptor of the session with the supervisor; 0 to 2 are an empty, sealed file, and no other is open.
 pub const SESSION_FD: i32 = 3;
 
+/// Where a container has the supervisor's directory mounted, read-only, if a companion that is part of the image is to
+/// dial in.
+pub const DIAL_IN_DIR: &str = "/run/diogenes/dial-in";
+
+/// The one socket in it.
+pub const DIAL_IN_SOCKET: &str = "supervisor.sock";
+
 /// The agent's arguments, its own name first: nothing in them that a container may not see. `init_pid` is the
 /// container's first process in the pid namespace the agent runs in; by it the agent tells the container's processes
 /// from others in shared namespaces.

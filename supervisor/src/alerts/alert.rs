@@ -224,6 +224,7 @@ pub(crate) mod tests {
     use diogenes_proto::Report;
 
     use super::*;
+    use crate::attendants::way_in::Via;
     use crate::registry::Registry;
     use crate::registry::presence::Presence;
 
@@ -242,7 +243,13 @@ pub(crate) mod tests {
             ..ContainerFacts::default()
         });
         let build = "diogenes-agent".into();
-        registry.set_presence(id, Presence::Present { build });
+        registry.set_presence(
+            id,
+            Presence::Present {
+                build,
+                via: Via::Attached,
+            },
+        );
         let service = |health| Service {
             key: "s".into(),
             name: reason.into(),

@@ -3,6 +3,7 @@ use diogenes_proto::Report;
 use proptest::prelude::*;
 
 use super::*;
+use crate::attendants::way_in::Via;
 use crate::registry::Registry;
 
 const ID: &str = "c1";
@@ -230,12 +231,13 @@ fn a_companion_that_was_sent_away_is_not_missed() {
     let standing = || Standing::of(&registry.get(ID).unwrap());
     registry.set_presence(ID, Presence::Absent(Absence::Detached));
     assert_eq!(standing(), None);
-    registry.set_presence(ID, Presence::Silent);
+    registry.set_presence(ID, Presence::Silent { via: Via::Attached });
     assert_eq!(standing(), UNKNOWN);
     registry.set_presence(
         ID,
         Presence::Present {
             build: String::new(),
+            via: Via::Attached,
         },
     );
     registry.set_report(

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::*;
+use crate::attendants::way_in::Via;
 use crate::fakes::until;
 use crate::registry::presence::{Absence, Presence};
 
@@ -39,6 +40,7 @@ async fn receiver() -> (Url, mpsc::UnboundedReceiver<(HeaderMap, Value)>) {
 fn present() -> Presence {
     Presence::Present {
         build: "diogenes-agent".into(),
+        via: Via::Attached,
     }
 }
 

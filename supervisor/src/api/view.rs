@@ -376,6 +376,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::attendants::way_in::Via;
     use crate::registry::Registry;
     use crate::registry::presence::Presence;
 
@@ -408,7 +409,10 @@ mod tests {
 
     #[test]
     fn every_key_is_always_there() {
-        let view = serde_json::to_value(ContainerView::new(&entry(Presence::Silent))).unwrap();
+        let view = serde_json::to_value(ContainerView::new(&entry(Presence::Silent {
+            via: Via::Attached,
+        })))
+        .unwrap();
         let keys = [
             "name",
             "id",
@@ -444,12 +448,13 @@ mod tests {
     fn old_news_is_not_passed_off_as_health() {
         let present = ContainerView::new(&entry(Presence::Present {
             build: "diogenes-agent 0.1.0".into(),
+            via: Via::Attached,
         }));
         assert_eq!(
             (present.health, present.services[0].health),
             (Health::Healthy, Health::Healthy)
         );
-        let silent = ContainerView::new(&entry(Presence::Silent));
+        let silent = ContainerView::new(&entry(Presence::Silent { via: Via::Attached }));
         assert_eq!(
             (silent.health, silent.services[0].health),
             (Health::Unknown, Health::Unknown)

@@ -8,6 +8,25 @@ use diogenes_linux::pidfd::PidFd;
 
 use crate::attendants::attacher::{AttachError, Attacher, Target};
 
+/// How a companion came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// The attacher entered the container.
+    Attached,
+    /// It is part of the image, and dialled in.
+    Baked,
+}
+
+impl Via {
+    /// `attached` or `baked`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Baked => "baked",
+        }
+    }
+}
+
 /// A companion that has just come in.
 pub(crate) struct Companion {
     /// Its session, before the hello.

@@ -90,6 +90,7 @@ mod tests {
     use super::*;
     use crate::attendants::name_pattern::NamePattern;
     use crate::attendants::policy::{Hand, Verdict};
+    use crate::attendants::way_in::Via;
     use crate::config::value::Word as _;
     use crate::fakes::{exited, running, supervisor};
     use crate::registry::Registry;
@@ -117,7 +118,7 @@ mod tests {
         );
         add(
             "shop-1",
-            Presence::Silent,
+            Presence::Silent { via: Via::Attached },
             Some(Verdict::Include(pattern("shop-*"))),
         );
         add(

@@ -3,6 +3,7 @@ use diogenes_proto::{Report, Resources, Service};
 
 use super::*;
 use crate::api::view::{EngineView, SupervisorView};
+use crate::attendants::way_in::Via;
 use crate::registry::Registry;
 use crate::registry::presence::{Absence, Presence};
 
@@ -43,6 +44,7 @@ fn status(engine_error: Option<&str>) -> StatusView {
     };
     let present = || Presence::Present {
         build: "diogenes-agent 0.1.0".into(),
+        via: Via::Attached,
     };
     let memory = |used: u64, limit| Resources {
         memory_bytes: Some(used << 20),
@@ -79,7 +81,13 @@ fn status(engine_error: Option<&str>) -> StatusView {
         present(),
         report(Health::Healthy, redis, memory(12, Some(64 << 20))),
     );
-    add("3", "quiet", 86_400 * 3, Presence::Silent, None);
+    add(
+        "3",
+        "quiet",
+        86_400 * 3,
+        Presence::Silent { via: Via::Attached },
+        None,
+    );
     let killed = Absence::Killed {
         times: 4,
         reason: "it was killed".into(),

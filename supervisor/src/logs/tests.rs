@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::attendants::way_in::Via;
 use crate::fakes::{FakeEngine, Peer, exited, running};
 use crate::registry::Registry;
 use crate::registry::presence::{Absence, Presence};
@@ -62,7 +63,13 @@ impl World {
         tokio::spawn(session.run(close.clone(), |_| {}));
         self.registry.set_session(ID, Some(handle));
         let build = "fake".to_owned();
-        self.registry.set_presence(ID, Presence::Present { build });
+        self.registry.set_presence(
+            ID,
+            Presence::Present {
+                build,
+                via: Via::Attached,
+            },
+        );
         let asked = Arc::new(Mutex::new(Vec::new()));
         let requests = asked.clone();
         let serving = tokio::spawn(async move {

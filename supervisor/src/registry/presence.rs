@@ -6,6 +6,7 @@ use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::Timestamp;
 
 use crate::attendants::policy::Verdict;
+use crate::attendants::way_in::Via;
 
 /// Whether somebody is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,9 +15,14 @@ pub(crate) enum Presence {
     Present {
         /// Its name and version.
         build: String,
+        /// How it came in.
+        via: Via,
     },
     /// A companion is there and has not spoken for a while.
-    Silent,
+    Silent {
+        /// How it came in.
+        via: Via,
+    },
     /// No companion is there.
     Absent(Absence),
 }
@@ -61,7 +67,7 @@ impl Presence {
     pub(crate) fn state(&self) -> &'static str {
         match self {
             Self::Present { .. } => "present",
-            Self::Silent => "silent",
+            Self::Silent { .. } => "silent",
             Self::Absent(_) => "absent",
         }
     }
@@ -69,7 +75,7 @@ impl Presence {
     /// The way in; None where nobody is in.
     pub(crate) fn via(&self) -> Option<&'static str> {
         match self {
-            Self::Present { .. } | Self::Silent => Some("attached"),
+            Self::Present { via, .. } | Self::Silent { via } => Some(via.as_str()),
             Self::Absent(_) => None,
         }
     }
@@ -80,8 +86,13 @@ impl Presence {
             return end;
         }
         match self {
-            Self::Present { build } => format!("{build} attached at {since}"),
-            Self::Silent => format!("attached, but nothing heard of it since about {since}"),
+            Self::Present { build, via } => format!("{build} {} at {since}", came(*via)),
+            Self::Silent { via } => {
+                format!(
+                    "{}, but nothing heard of it since about {since}",
+                    came(*via)
+                )
+            }
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "its companion's turn has not come yet".into(),
                 Absence::Attaching => "its companion is being attached".into(),
@@ -118,8 +129,8 @@ impl Presence {
             };
         }
         match self {
-            Self::Present { .. } => "attached".into(),
-            Self::Silent => "silent".into(),
+            Self::Present { via, .. } => via.as_str().into(),
+            Self::Silent { .. } => "silent".into(),
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "waiting".into(),
                 Absence::Attaching => "attaching".into(),
@@ -167,6 +178,14 @@ impl Presence {
             .finished_at
             .map_or_else(String::new, |at| format!(" at {at}"));
         Some(format!("container exited with code {code}{memory}{at}"))
+    }
+}
+
+/// What it did to be there.
+fn came(via: Via) -> &'static str {
+    match via {
+        Via::Attached => "attached",
+        Via::Baked => "dialled in",
     }
 }
 

@@ -14,6 +14,7 @@ use super::*;
 use crate::api::metrics::exposition::MAX_LABEL_BYTES;
 use crate::api::metrics::services::{MAX_LISTENERS, MAX_SERVICES};
 use crate::api::metrics::table::{Kind, TABLE};
+use crate::attendants::way_in::Via;
 use crate::fakes::supervisor;
 use crate::registry::presence::Presence;
 
@@ -41,7 +42,13 @@ fn with_report(registry: &Registry, name: &str, report: Report) {
         ..ContainerFacts::default()
     });
     let build = "diogenes-agent 0.0.0-fake".into();
-    registry.set_presence(&id, Presence::Present { build });
+    registry.set_presence(
+        &id,
+        Presence::Present {
+            build,
+            via: Via::Attached,
+        },
+    );
     registry.set_report(&id, report);
 }
 
@@ -377,7 +384,7 @@ fn where_nothing_is_known_there_is_no_series() {
 #[test]
 fn of_a_silent_companion_only_its_services_are_left_and_their_health_is_unknown() {
     let registry = full();
-    registry.set_presence("id-shop", Presence::Silent);
+    registry.set_presence("id-shop", Presence::Silent { via: Via::Attached });
     let families = scrape(&registry);
     let health = values(&families, "diogenes_service_health");
     let unknown = (

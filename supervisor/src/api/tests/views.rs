@@ -4,6 +4,7 @@ use diogenes_engine::ContainerFacts;
 use serde_json::json;
 
 use super::*;
+use crate::attendants::way_in::Via;
 use crate::fakes::{report, running};
 
 /// Status and body of a path, on the inner door.
@@ -210,9 +211,10 @@ async fn a_thousand_containers_are_listed_at_once() {
                 ..report(Health::Healthy)
             },
         );
-        world
-            .registry
-            .set_presence(&id, crate::registry::presence::Presence::Silent);
+        world.registry.set_presence(
+            &id,
+            crate::registry::presence::Presence::Silent { via: Via::Attached },
+        );
     }
     let begun = std::time::Instant::now();
     let (status, told) = look(&world, "/api/v1/containers").await;
