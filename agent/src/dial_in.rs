@@ -5,7 +5,6 @@
 //! directory is believed, which root of the container cannot have made, let alone another user: no link leads there, it
 //! is the root of a mount, and it cannot be written from here. Sources: openat2(2), statx(2), statvfs(3).
 
-use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use rustix::fs::{
     fstatvfs, openat2, statx,
 };
 use rustix::io::{Errno, Result};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
@@ -43,7 +43,8 @@ pub(crate) async fn keep(companion: Companion) {
         if begun.elapsed() >= WORTH_IT {
             wait_s = FIRST_WAIT_S;
         }
-        let chance_ms = RandomState::new().hash_one(()) % (wait_s * 1000);
+        // Two that notice it at the same microsecond are rare, and those below it are chance enough.
+        let chance_ms = clock_gettime(ClockId::Monotonic).tv_nsec.cast_unsigned() % (wait_s * 1000);
         sleep(Duration::from_millis(wait_s * 1000 + chance_ms)).await;
         wait_s = (wait_s * 2).min(LONGEST_WAIT_S);
     }
@@ -59,7 +60,7 @@ fn mounted() -> Result<OwnedFd> {
         Mode::empty(),
         ResolveFlags::NO_SYMLINKS,
     )?;
-    let is_root = statx(&directory, "", AtFlags::EMPTY_PATH, StatxFlags::empty())?
+    let is_root = statx(&directory, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())?
         .stx_attributes
         .contains(StatxAttributes::MOUNT_ROOT);
     let is_read_only = fstatvfs(&directory)?

@@ -71,6 +71,7 @@ pub(crate) fn unaided(path: &Path) -> ExitCode {
             shared_net: false,
         });
         tokio::select! {
+            biased;
             () = dial_in::keep(companion.clone()) => Ok(()),
             () = take_in(listener, companion) => Ok(()),
         }

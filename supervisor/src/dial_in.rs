@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diogenes_linux::entrance::{Entrance, Unidentified};
+use diogenes_linux::entrance::{Caller, Entrance, Unidentified};
 use diogenes_linux::peer::Peer;
 use diogenes_proto::{ErrorCode, Hello, Message, WireError, line};
 use interprocess::local_socket::tokio::Listener;
@@ -31,7 +31,7 @@ use crate::attendants::Attendants;
 use crate::attendants::visit::Visitor;
 use crate::audit::Who;
 use crate::dial_in::callers::{Callers, Turn};
-use crate::dial_in::identity::{Identified, identify};
+use crate::dial_in::identity::{Identified, Stranger, identify, identify_in_time};
 use crate::registry::Registry;
 use crate::run_dir;
 use crate::session::{BUILD, Session, SessionEnd};
@@ -118,29 +118,25 @@ impl DialIn {
                 return turn_away(&stream, WireError::new(code, message));
             }
         };
-        let identified = match identify(caller, &self.registry) {
-            Ok(identified) => identified,
+        let (id, who) = match identify(&caller, &self.registry) {
+            Ok(identified) => (identified.id.clone(), identified.who()),
+            // It may be known in a moment; until then the name will do to count by.
+            Err(Stranger::Unknown(id)) => (id, who),
             Err(stranger) => {
                 self.registry.audit().refused(&who, DIAL_IN, &stranger);
                 return turn_away(&stream, stranger.to_wire());
             }
         };
-        match self.callers.turn_of(&identified.id, Instant::now()) {
+        match self.callers.turn_of(&id, Instant::now()) {
             Ok(turn) => {
-                let greeting = greet(
-                    stream,
-                    identified,
-                    turn,
-                    self.registry.clone(),
-                    self.attendants.clone(),
-                );
+                let (registry, attendants) = (self.registry.clone(), self.attendants.clone());
+                let greeting = greet(stream, caller, who, turn, registry, attendants);
                 let stop = self.stop.clone();
                 self.tasks.spawn(async move {
                     let _ = stop.run_until_cancelled(greeting).await;
                 });
             }
             Err(too_much) => {
-                let who = container(&identified);
                 self.registry.audit().refused(&who, DIAL_IN, &too_much);
                 turn_away(
                     &stream,
@@ -154,29 +150,31 @@ impl DialIn {
 /// Exchanges hellos, and hands the companion to its container's attendant.
 async fn greet(
     stream: UnixStream,
-    identified: Identified,
+    caller: Caller,
+    who: Who,
     turn: Turn,
     registry: Arc<Registry>,
     attendants: Arc<Attendants>,
 ) {
-    let greeted = Session::greet(stream).await;
-    let who = container(&identified);
-    let Identified {
-        id,
-        name,
-        caller,
-        init,
-    } = identified;
-    let (session, handle, hello) = match greeted {
+    // What was looked at before may have been too early, or have changed while this waited for its turn.
+    let identified = match identify_in_time(&caller, &registry).await {
+        Ok(identified) => identified,
+        Err(stranger) => {
+            registry.audit().refused(&who, DIAL_IN, &stranger);
+            return turn_away(&stream, stranger.to_wire());
+        }
+    };
+    let (session, handle, hello) = match Session::greet(stream).await {
         Ok(greeted) => greeted,
         Err(end) => {
             // Who goes again, or breaks off, has done nothing that it may not.
             if let SessionEnd::Misbehaved(_) = end {
-                registry.audit().refused(&who, DIAL_IN, &end);
+                registry.audit().refused(&identified.who(), DIAL_IN, &end);
             }
             return;
         }
     };
+    let Identified { id, name, init } = identified;
     let visitor = Visitor {
         session,
         handle,
@@ -189,13 +187,6 @@ async fn greet(
     if let Err((visitor, unwelcome)) = received {
         tracing::debug!("the companion that dialled in from {name} is not received: {unwelcome}");
         visitor.session.refuse(unwelcome.to_wire()).await;
-    }
-}
-
-fn container(identified: &Identified) -> Who {
-    Who::Container {
-        id: identified.id.clone(),
-        name: identified.name.clone(),
     }
 }
 

@@ -7,8 +7,10 @@
 //! RUN_DIR/dial-in/   mounted into containers, if dial-in is on: nothing but supervisor.sock, mode 0666
 //! ```
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -148,7 +150,8 @@ pub(crate) fn listen_for_containers(directory: &Path) -> Result<Listener, String
         let advice = advice::directory(error.kind(), FLAG);
         format!("cannot make {}: {error}{advice}", directory.display())
     })?;
-    listen_as(&directory.join(DIAL_IN_SOCKET), DIAL_IN_MODE, None)
+    let name = OsStr::from_bytes(DIAL_IN_SOCKET.to_bytes());
+    listen_as(&directory.join(name), DIAL_IN_MODE, None)
 }
 
 fn listen_as(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, String> {

@@ -16,7 +16,7 @@ const MAX_GREETINGS: usize = 256;
 /// Greetings of one container: so many at once, and then one each so often.
 const GREETINGS_BURST: u32 = 8;
 const GREETING_INTERVAL: Duration = Duration::from_secs(1);
-/// Containers that are remembered; beyond that those who were quiet for long are forgotten first.
+/// Containers that are remembered. Those who were quiet for long are forgotten; beyond that a new one has to wait.
 const MAX_REMEMBERED: usize = 1024;
 
 /// Why it is not a caller's turn.
@@ -29,7 +29,7 @@ pub(crate) enum TooMuch {
     #[error("another hello of this container is awaited; dial again in a while")]
     Twice,
     /// Too many greetings are under way.
-    #[error("{MAX_GREETINGS} hellos of other containers are awaited; dial again in a while")]
+    #[error("too many other containers dial in; dial again in a while")]
     Many,
 }
 
@@ -60,6 +60,9 @@ impl Callers {
         let mut known = self.lock();
         if known.len() >= MAX_REMEMBERED {
             known.retain(|_, known| known.is_greeting || !known.pace.is_full(now));
+        }
+        if known.len() >= MAX_REMEMBERED && !known.contains_key(id) {
+            return Err(TooMuch::Many);
         }
         let greetings = known.values().filter(|known| known.is_greeting).count();
         let caller = known.entry(id.to_owned()).or_insert_with(|| Known {
@@ -130,6 +133,7 @@ mod tests {
             .filter_map(|id: u32| callers.turn_of(&id.to_string(), start).ok())
             .collect();
         assert_eq!(turns.len(), MAX_GREETINGS);
+        assert!(callers.lock().len() <= MAX_REMEMBERED);
         drop(turns);
         let later = start + GREETINGS_BURST * GREETING_INTERVAL;
         drop(callers.turn_of("another", later).unwrap());

@@ -5,24 +5,39 @@
 //! ([`Standing::is_inside`]). Both processes are held by handles that were opened before their files in `/proc` were
 //! read, and must be alive after that: neither pid can have been another's in between.
 
+use std::time::Duration;
+
 use diogenes_discovery::identity::Standing;
 use diogenes_linux::entrance::Caller;
 use diogenes_linux::pidfd::PidFd;
 use diogenes_proto::{ErrorCode, WireError};
+use tokio::time::{Instant, timeout_at};
 
 use crate::attendants::attacher::{Target, open_init};
+use crate::audit::Who;
 use crate::registry::Registry;
 
-/// A caller whose container is known.
+/// How long the Engine's word of a container is awaited whose companion was faster.
+const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The container of a caller.
 pub(crate) struct Identified {
     /// The container's full id.
     pub(crate) id: String,
     /// Its name.
     pub(crate) name: String,
-    /// Who called.
-    pub(crate) caller: Caller,
     /// The container's init.
     pub(crate) init: PidFd,
+}
+
+impl Identified {
+    /// It, as one who is refused something.
+    pub(crate) fn who(&self) -> Who {
+        Who::Container {
+            id: self.id.clone(),
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// Why it is not known which container a caller is in.
@@ -59,11 +74,31 @@ impl Stranger {
     }
 }
 
+/// The same as [`identify`], with some patience for what the Engine has not told yet: a companion that begins with its
+/// container is faster.
+///
+/// # Errors
+/// See [`Stranger`].
+pub(crate) async fn identify_in_time(
+    caller: &Caller,
+    registry: &Registry,
+) -> Result<Identified, Stranger> {
+    let mut changes = registry.subscribe();
+    let deadline = Instant::now() + ENGINE_DEADLINE;
+    loop {
+        let identified = identify(caller, registry);
+        let may_wait = matches!(identified, Err(Stranger::Unknown(_)));
+        if !may_wait || !matches!(timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+            return identified;
+        }
+    }
+}
+
 /// Finds out which container a caller is in.
 ///
 /// # Errors
 /// See [`Stranger`].
-pub(crate) fn identify(caller: Caller, registry: &Registry) -> Result<Identified, Stranger> {
+pub(crate) fn identify(caller: &Caller, registry: &Registry) -> Result<Identified, Stranger> {
     let standing = standing(caller.pid).ok_or(Stranger::Gone)?;
     let named = standing.named();
     let mut found: Option<(String, String, PidFd)> = None;
@@ -83,12 +118,7 @@ pub(crate) fn identify(caller: Caller, registry: &Registry) -> Result<Identified
         return Err(Stranger::Gone);
     }
     match (found, named.first()) {
-        (Some((id, name, init)), _) => Ok(Identified {
-            id,
-            name,
-            caller,
-            init,
-        }),
+        (Some((id, name, init)), _) => Ok(Identified { id, name, init }),
         (None, None) => Err(Stranger::NoContainer),
         (None, Some(outermost)) => Err(Stranger::Unknown(outermost.clone())),
     }
