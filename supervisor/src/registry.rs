@@ -256,7 +256,7 @@ impl Registry {
     pub(crate) fn observe(&self, id: &str, build: &str, via: Via, observation: Observation) {
         match observation {
             Observation::Report(report) => self.set_report(id, *report),
-            Observation::FellSilent => self.set_presence(id, Presence::Silent { via }),
+            Observation::FellSilent => self.set_presence(id, Presence::Silent(via)),
             Observation::SpokeAgain => {
                 let build = build.to_owned();
                 self.set_presence(id, Presence::Present { build, via });
@@ -421,10 +421,10 @@ mod tests {
         registry.set_facts(facts("1", "c"));
         let before = registry.get("2").unwrap();
         let mut changes = registry.subscribe();
-        registry.set_presence("2", Presence::Silent { via: Via::Attached });
+        registry.set_presence("2", Presence::Silent(Via::Attached));
         assert!(changes.has_changed().unwrap());
         changes.mark_unchanged();
-        registry.set_presence("2", Presence::Silent { via: Via::Attached });
+        registry.set_presence("2", Presence::Silent(Via::Attached));
         assert!(
             !changes.has_changed().unwrap(),
             "the same again is no change"
@@ -432,7 +432,7 @@ mod tests {
         assert_eq!(before.presence, Presence::Absent(Absence::NotYet));
         assert_eq!(
             registry.get("2").unwrap().presence,
-            Presence::Silent { via: Via::Attached }
+            Presence::Silent(Via::Attached)
         );
         assert_eq!(
             registry

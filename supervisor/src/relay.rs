@@ -98,7 +98,7 @@ impl Relay {
         match session.request(request, ASK_DEADLINE).await {
             Ok(Message::Answer(answer)) => Ok(*answer),
             Ok(_) => Err("not answering: it said something else".into()),
-            Err(_) if matches!(entry.presence, Presence::Silent { .. }) => {
+            Err(_) if matches!(entry.presence, Presence::Silent(_)) => {
                 Err(format!("silent: {}", reason()))
             }
             Err(error) => Err(format!("not answering: {error}")),

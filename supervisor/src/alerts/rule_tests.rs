@@ -231,7 +231,7 @@ fn a_companion_that_was_sent_away_is_not_missed() {
     let standing = || Standing::of(&registry.get(ID).unwrap());
     registry.set_presence(ID, Presence::Absent(Absence::Detached));
     assert_eq!(standing(), None);
-    registry.set_presence(ID, Presence::Silent { via: Via::Attached });
+    registry.set_presence(ID, Presence::Silent(Via::Attached));
     assert_eq!(standing(), UNKNOWN);
     registry.set_presence(
         ID,

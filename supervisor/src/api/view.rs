@@ -409,10 +409,9 @@ mod tests {
 
     #[test]
     fn every_key_is_always_there() {
-        let view = serde_json::to_value(ContainerView::new(&entry(Presence::Silent {
-            via: Via::Attached,
-        })))
-        .unwrap();
+        let view =
+            serde_json::to_value(ContainerView::new(&entry(Presence::Silent(Via::Attached))))
+                .unwrap();
         let keys = [
             "name",
             "id",
@@ -454,7 +453,7 @@ mod tests {
             (present.health, present.services[0].health),
             (Health::Healthy, Health::Healthy)
         );
-        let silent = ContainerView::new(&entry(Presence::Silent { via: Via::Attached }));
+        let silent = ContainerView::new(&entry(Presence::Silent(Via::Attached)));
         assert_eq!(
             (silent.health, silent.services[0].health),
             (Health::Unknown, Health::Unknown)

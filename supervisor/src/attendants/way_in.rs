@@ -25,6 +25,14 @@ impl Via {
             Self::Baked => "baked",
         }
     }
+
+    /// What was done, in words.
+    pub(crate) fn past(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Baked => "dialled in",
+        }
+    }
 }
 
 /// A companion that has just come in.

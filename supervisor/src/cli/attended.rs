@@ -118,7 +118,7 @@ mod tests {
         );
         add(
             "shop-1",
-            Presence::Silent { via: Via::Attached },
+            Presence::Silent(Via::Attached),
             Some(Verdict::Include(pattern("shop-*"))),
         );
         add(

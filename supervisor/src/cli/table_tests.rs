@@ -85,7 +85,7 @@ fn status(engine_error: Option<&str>) -> StatusView {
         "3",
         "quiet",
         86_400 * 3,
-        Presence::Silent { via: Via::Attached },
+        Presence::Silent(Via::Attached),
         None,
     );
     let killed = Absence::Killed {

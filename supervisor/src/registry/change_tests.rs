@@ -134,7 +134,7 @@ fn what_was_never_judged_comes_and_goes_without_a_word() {
 fn a_companion_that_falls_silent_makes_the_health_unknown_and_no_service_change() {
     let registry = attended();
     let events = told(&registry, |registry| {
-        registry.set_presence("c1", Presence::Silent { via: Via::Attached });
+        registry.set_presence("c1", Presence::Silent(Via::Attached));
         registry.set_presence("c1", Presence::Absent(Absence::Ended));
         registry.set_presence("c1", Presence::Absent(Absence::Detached));
     });
@@ -200,7 +200,7 @@ fn a_container_is_followed_from_its_first_sight_to_its_end() {
 fn an_event_reads_back_as_it_was_written() {
     let registry = attended();
     let mut live = registry.journal().follow();
-    registry.set_presence("c1", Presence::Silent { via: Via::Attached });
+    registry.set_presence("c1", Presence::Silent(Via::Attached));
     while let Ok(event) = live.try_recv() {
         let json = serde_json::to_string(&*event).unwrap();
         let read: crate::registry::journal::Event = serde_json::from_str(&json).unwrap();

@@ -18,11 +18,8 @@ pub(crate) enum Presence {
         /// How it came in.
         via: Via,
     },
-    /// A companion is there and has not spoken for a while.
-    Silent {
-        /// How it came in.
-        via: Via,
-    },
+    /// A companion is there, having come in so, and has not spoken for a while.
+    Silent(Via),
     /// No companion is there.
     Absent(Absence),
 }
@@ -67,7 +64,7 @@ impl Presence {
     pub(crate) fn state(&self) -> &'static str {
         match self {
             Self::Present { .. } => "present",
-            Self::Silent { .. } => "silent",
+            Self::Silent(_) => "silent",
             Self::Absent(_) => "absent",
         }
     }
@@ -75,7 +72,7 @@ impl Presence {
     /// The way in; None where nobody is in.
     pub(crate) fn via(&self) -> Option<&'static str> {
         match self {
-            Self::Present { via, .. } | Self::Silent { via } => Some(via.as_str()),
+            Self::Present { via, .. } | Self::Silent(via) => Some(via.as_str()),
             Self::Absent(_) => None,
         }
     }
@@ -86,13 +83,11 @@ impl Presence {
             return end;
         }
         match self {
-            Self::Present { build, via } => format!("{build} {} at {since}", came(*via)),
-            Self::Silent { via } => {
-                format!(
-                    "{}, but nothing heard of it since about {since}",
-                    came(*via)
-                )
-            }
+            Self::Present { build, via } => format!("{build} {} at {since}", via.past()),
+            Self::Silent(via) => format!(
+                "{}, but nothing heard of it since about {since}",
+                via.past()
+            ),
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "its companion's turn has not come yet".into(),
                 Absence::Attaching => "its companion is being attached".into(),
@@ -130,7 +125,7 @@ impl Presence {
         }
         match self {
             Self::Present { via, .. } => via.as_str().into(),
-            Self::Silent { .. } => "silent".into(),
+            Self::Silent(_) => "silent".into(),
             Self::Absent(absence) => match absence {
                 Absence::NotYet => "waiting".into(),
                 Absence::Attaching => "attaching".into(),
@@ -178,14 +173,6 @@ impl Presence {
             .finished_at
             .map_or_else(String::new, |at| format!(" at {at}"));
         Some(format!("container exited with code {code}{memory}{at}"))
-    }
-}
-
-/// What it did to be there.
-fn came(via: Via) -> &'static str {
-    match via {
-        Via::Attached => "attached",
-        Via::Baked => "dialled in",
     }
 }
 

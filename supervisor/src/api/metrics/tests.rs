@@ -384,7 +384,7 @@ fn where_nothing_is_known_there_is_no_series() {
 #[test]
 fn of_a_silent_companion_only_its_services_are_left_and_their_health_is_unknown() {
     let registry = full();
-    registry.set_presence("id-shop", Presence::Silent { via: Via::Attached });
+    registry.set_presence("id-shop", Presence::Silent(Via::Attached));
     let families = scrape(&registry);
     let health = values(&families, "diogenes_service_health");
     let unknown = (

@@ -213,7 +213,7 @@ async fn a_thousand_containers_are_listed_at_once() {
         );
         world.registry.set_presence(
             &id,
-            crate::registry::presence::Presence::Silent { via: Via::Attached },
+            crate::registry::presence::Presence::Silent(Via::Attached),
         );
     }
     let begun = std::time::Instant::now();
