@@ -2,14 +2,16 @@
 //!
 //! Only arguments are read here. [`companion`] is the one task that owns what is known; [`session`]s talk to it;
 //! [`serve`] puts them together for the ways of running: *attached*, started by the supervisor with its session open,
-//! or by the Engine with it on standard input and output, and *unaided*, run by hand and listening on a socket of its
-//! own. [`client`] asks such a socket, and [`health`] what a container engine wants to know of it; [`place`] is where
-//! that socket is. [`init`] is taken before all of this: it starts a container's application,
+//! or by the Engine with it on standard input and output, and *unaided*, run by hand or by its image and listening on a
+//! socket of its own; such a one goes to the supervisor too where its container lets it ([`dial_in`]). [`client`] asks
+//! such a socket, and [`health`] what a container engine wants to know of it; [`place`] is where that socket is.
+//! [`init`] is taken before all of this: it starts a container's application,
 //! and an unaided companion beside it.
 
 mod client;
 mod clock;
 mod companion;
+mod dial_in;
 mod health;
 mod init;
 mod logs;

@@ -134,7 +134,7 @@ impl Place {
     }
 
     /// Connects at once or not at all: the queue of an agent that hangs may be full.
-    fn connect(&self) -> io::Result<UnixStream> {
+    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
         let address = match self {
             Self::Path(path) => SocketAddrUnix::new(path)?,
             Self::Abstract(name) => SocketAddrUnix::new_abstract_name(name.as_bytes())?,

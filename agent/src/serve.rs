@@ -20,8 +20,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::companion::Companion;
-use crate::place::{self, Listening};
-use crate::session;
+use crate::place::{self, Listening, Place};
+use crate::{dial_in, session};
 
 /// Events taken from the kernel at once; there are a few sockets and some processes to watch.
 const MAX_EVENTS: usize = 64;
@@ -129,26 +129,35 @@ pub(crate) fn unaided(socket: Option<&Path>) -> ExitCode {
             },
             true,
         );
-        let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
-        loop {
-            // Waiting for a free seat before accepting leaves what is too much in the socket's own queue.
-            let Ok(seat) = Arc::clone(&clients).acquire_owned().await else {
-                return Ok(());
-            };
-            match listener.accept().await {
-                Ok((stream, _)) if Peer::of(&stream).is_ok_and(|peer| place.lets_in(peer)) => {
-                    let companion = companion.clone();
-                    tokio::spawn(async move {
-                        session::run(Box::new(stream), companion).await;
-                        drop(seat);
-                    });
-                }
-                Ok(_) => {}
-                // Out of descriptors, most likely: they come back when a client leaves.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
-            }
+        tokio::select! {
+            biased;
+            () = dial_in::keep(companion.clone()) => Ok(()),
+            () = take_in(listener, place, companion) => Ok(()),
         }
     }))
+}
+
+/// Converses with whoever connects and may, so many at a time.
+async fn take_in(listener: UnixListener, place: Place, companion: Companion) {
+    let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        // Waiting for a free seat before accepting leaves what is too much in the socket's own queue.
+        let Ok(seat) = Arc::clone(&clients).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) if Peer::of(&stream).is_ok_and(|peer| place.lets_in(peer)) => {
+                let companion = companion.clone();
+                tokio::spawn(async move {
+                    session::run(Box::new(stream), companion).await;
+                    drop(seat);
+                });
+            }
+            Ok(_) => {}
+            // Out of descriptors, most likely: they come back when a client leaves.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+        }
+    }
 }
 
 /// Runs a body to its end. It comes in a box so that there is one runtime's loop in the program and not one for each.

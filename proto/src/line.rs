@@ -116,6 +116,19 @@ pub fn decode<T: Body>(line: &[u8]) -> Result<Addressed<T>, BadLine> {
     }
 }
 
+/// The type of a line that is a request of this version or a later one, however its fields look; None for all other
+/// lines. It is what a peer's rights are judged by, before anything else of the request is read.
+#[must_use]
+pub fn request_type(line: &[u8]) -> Option<Addressed<&'static str>> {
+    let envelope = envelope(line).ok()?;
+    let mut known = Request::TYPES.iter().chain(Request::RESERVED);
+    let kind = known.find(|kind| **kind == envelope.kind)?;
+    Some(Addressed {
+        id: envelope.id,
+        body: kind,
+    })
+}
+
 /// Reads a session's first line, without its line feed.
 ///
 /// # Errors

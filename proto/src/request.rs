@@ -86,6 +86,9 @@ impl Request {
     pub const TYPES: &[&str] = &[
         "ping", "report", "services", "health", "ask", "snapshot", "probe", "logs",
     ];
+
+    /// Types of requests that versions to come will have: nobody may send one today.
+    pub const RESERVED: &[&str] = &["profile", "act"];
 }
 
 fn default_log_lines() -> u32 {

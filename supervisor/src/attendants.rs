@@ -8,6 +8,7 @@ pub(crate) mod detached;
 mod exec;
 pub(crate) mod name_pattern;
 pub(crate) mod policy;
+pub(crate) mod visit;
 pub(crate) mod way_in;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::attendants::attendance::Attendance;
 use crate::attendants::attendant::{Attendant, Command};
 use crate::attendants::detached::Detached;
+use crate::attendants::visit::{Unwelcome, Visitor};
 use crate::attendants::way_in::WayIn;
 use crate::config::Settings;
 use crate::registry::Registry;
@@ -96,6 +98,30 @@ impl Attendants {
     pub(crate) async fn detach(&self, id: &str) {
         self.detached.set(id, true);
         self.tell(id, Command::Detach).await;
+    }
+
+    /// A companion of this container dialled in.
+    ///
+    /// # Errors
+    /// The companion, and why it is not received.
+    pub(crate) async fn visit(
+        &self,
+        id: &str,
+        visitor: Box<Visitor>,
+    ) -> Result<(), (Box<Visitor>, Unwelcome)> {
+        let attendant = self.lock().get(id).cloned();
+        let Some(attendant) = attendant else {
+            return Err((visitor, Unwelcome::NotRunning));
+        };
+        let (sender, received) = oneshot::channel();
+        if let Err(error) = attendant.send(Command::Visit(visitor, sender)).await {
+            return match error.0 {
+                Command::Visit(visitor, _) => Err((visitor, Unwelcome::NotRunning)),
+                _ => Ok(()),
+            };
+        }
+        // Where nobody answers the supervisor is ending, and the visitor's session with it.
+        received.await.unwrap_or(Ok(()))
     }
 
     async fn tell(&self, id: &str, command: impl FnOnce(oneshot::Sender<()>) -> Command) {

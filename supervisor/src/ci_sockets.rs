@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use diogenes_linux::peer::Peer;
+use interprocess::local_socket::tokio::Stream;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::http::accept_loop;
+use crate::audit::Who;
 use crate::ci_sockets::ci_session::serve;
 use crate::registry::Registry;
 use crate::relay::Relay;
@@ -118,8 +121,13 @@ impl CiSockets {
         let stop = self.stop.child_token();
         let (id, registry, relay) = (id.to_owned(), self.registry.clone(), self.relay.clone());
         let stopping = stop.clone();
-        let serve = move |io| {
-            let session = serve(io, id.clone(), registry.clone(), relay.clone());
+        let serve = move |io: Stream| {
+            let Stream::UdSocket(socket) = &io;
+            let who = Peer::of(socket.inner()).map_or(Who::Unknown, |peer| Who::Process {
+                uid: peer.uid,
+                pid: peer.pid,
+            });
+            let session = serve(io, who, id.clone(), registry.clone(), relay.clone());
             let stopping = stopping.clone();
             async move {
                 let _ = stopping.run_until_cancelled(session).await;

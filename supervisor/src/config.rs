@@ -63,6 +63,9 @@ key::section! {
         socket_group: Option<Group> = Key {
             value: "GROUP", without: "the group this program runs as", example: "docker", ..Key::RESTART
         };
+        /// Whether companions that are part of their image may come by themselves: into the containers that have
+        /// RUN_DIR/dial-in mounted, read-only, at /run/diogenes/dial-in. Where one is attached it comes first.
+        dial_in: bool = Key { value: "true|false", default: Some("false"), ..Key::RESTART };
         /// File of bearer tokens, one a line, not readable by others. With it, all of HTTP over TCP but /health and
         /// /ready asks for one, and whoever has one may act too.
         token_file: Option<PathBuf> = Key {

@@ -4,7 +4,7 @@
 //! registry::engine_follower ─► registry ◄─ attendants ─► session ─► the agent in the container
 //!                                 │            ▲ attendants::attendance (the rule)
 //!                                 ▼            │
-//!               api, ci_sockets ◄─ api::view  relay ◄─ questions
+//!               api, ci_sockets ◄─ api::view  relay ◄─ questions      dial_in ─► attendants
 //!                  ▲
 //!                  │     ▲ config: what all of them are told      registry ─► alerts ─► webhook, on_change
 //!                  └── cli::client ◄─ cli::commands ─► cli::table, cli::sheet (what people read)
@@ -14,10 +14,12 @@ mod advice;
 mod alerts;
 mod api;
 mod attendants;
+mod audit;
 mod bake;
 mod ci_sockets;
 mod cli;
 mod config;
+mod dial_in;
 mod doctor;
 mod exit;
 #[cfg(test)]

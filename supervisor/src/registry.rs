@@ -21,11 +21,13 @@ use diogenes_proto::{Finding, Health, Report, Timestamp, Untrusted};
 use tokio::sync::watch;
 
 use crate::attendants::policy::Verdict;
+use crate::attendants::way_in::Via;
+use crate::audit::{Audit, Who};
 use crate::registry::change::{Change, changes};
 use crate::registry::history::History;
 use crate::registry::journal::{Journal, Subject};
 use crate::registry::presence::{Absence, Presence};
-use crate::session::SessionHandle;
+use crate::session::{Observation, SessionHandle};
 
 /// All that is known of one container.
 #[derive(Clone, Debug)]
@@ -59,6 +61,14 @@ impl Entry {
             report: None,
             findings: Vec::new(),
             session: None,
+        }
+    }
+
+    /// It, as one who was refused something.
+    pub(crate) fn who(&self) -> Who {
+        Who::Container {
+            id: self.facts.id.clone(),
+            name: self.facts.name.clone(),
         }
     }
 
@@ -139,6 +149,7 @@ struct Slot {
 pub(crate) struct Registry {
     slots: RwLock<HashMap<String, Slot>>,
     journal: Journal,
+    audit: Audit,
     engine: RwLock<EngineStatus>,
     /// Counts the changes, for those who wait for one.
     version: watch::Sender<u64>,
@@ -154,6 +165,7 @@ impl Default for Registry {
         Self {
             slots: RwLock::default(),
             journal: Journal::default(),
+            audit: Audit::default(),
             engine: RwLock::new(engine),
             version: watch::Sender::new(0),
         }
@@ -248,6 +260,22 @@ impl Registry {
         });
     }
 
+    /// Notes what was observed of the session with a companion that calls itself `build`.
+    pub(crate) fn observe(&self, id: &str, build: &str, via: Via, observation: Observation) {
+        match observation {
+            Observation::Report(report) => self.set_report(id, *report),
+            Observation::FellSilent => self.set_presence(id, Presence::Silent(via)),
+            Observation::SpokeAgain => {
+                let build = build.to_owned();
+                self.set_presence(id, Presence::Present { build, via });
+            }
+            Observation::AskedWithoutRight { kind } => {
+                let who = self.get(id).map_or(Who::Unknown, |entry| entry.who());
+                self.audit.refused(&who, kind, &"companions ask nobody");
+            }
+        }
+    }
+
     /// Notes what the supervisor itself found.
     pub(crate) fn set_findings(&self, id: &str, findings: Vec<Finding>) {
         self.edit(id, |entry| {
@@ -270,6 +298,11 @@ impl Registry {
     /// What happened to all of them.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Who was refused what.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// All containers by name.

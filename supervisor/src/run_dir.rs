@@ -4,13 +4,17 @@
 //! RUN_DIR/lock       held (flock) as long as the supervisor lives, whatever becomes of it
 //! RUN_DIR/api.sock   HTTP, mode 0660
 //! RUN_DIR/ci/*.sock  one per container, the companions' own protocol, mode 0660
+//! RUN_DIR/dial-in/   mounted into containers, if dial-in is on: nothing but supervisor.sock, mode 0666
 //! ```
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use diogenes_linux::contract::DIAL_IN_SOCKET;
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _};
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
@@ -26,6 +30,10 @@ pub(crate) const DEFAULT: &str = "/run/diogenes";
 const FLAG: &str = "--run-dir";
 /// Who may open a socket: its owner and group. The kernel asks for write permission (unix(7)).
 const SOCKET_MODE: u32 = 0o660;
+/// The one for containers is for all their users: who comes in is told by the kernel, not by the file's mode.
+const DIAL_IN_MODE: u32 = 0o666;
+/// Its directory can be looked into and entered by all, and written by its owner alone.
+const DIAL_IN_DIR_MODE: u32 = 0o755;
 
 /// The path of the API's socket.
 pub(crate) fn api_socket(run_dir: &Path) -> PathBuf {
@@ -35,6 +43,11 @@ pub(crate) fn api_socket(run_dir: &Path) -> PathBuf {
 /// The directory of the companions' sockets.
 pub(crate) fn ci_dir(run_dir: &Path) -> PathBuf {
     run_dir.join("ci")
+}
+
+/// The directory that containers have mounted, to dial in.
+pub(crate) fn dial_in_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("dial-in")
 }
 
 /// The path of the lock, which the pid of its holder is noted in.
@@ -120,7 +133,29 @@ fn remove_stale_sockets(directory: &Path) {
 /// # Errors
 /// Where the path is too long, or the socket cannot be made or given away: in words, with what to do.
 pub(crate) fn listen(path: &Path, group: Option<u32>) -> Result<Listener, String> {
-    try_listen(path, group).map_err(|error| {
+    listen_as(path, SOCKET_MODE, group)
+}
+
+/// Makes the directory for containers where it is not there, and listens in it. It stays when the listener goes: what
+/// containers have mounted is this very directory.
+///
+/// # Errors
+/// As [`listen`].
+pub(crate) fn listen_for_containers(directory: &Path) -> Result<Listener, String> {
+    let made = std::fs::create_dir_all(directory).and_then(|()| {
+        let mode = Permissions::from_mode(DIAL_IN_DIR_MODE);
+        std::fs::set_permissions(directory, mode)
+    });
+    made.map_err(|error| {
+        let advice = advice::directory(error.kind(), FLAG);
+        format!("cannot make {}: {error}{advice}", directory.display())
+    })?;
+    let name = OsStr::from_bytes(DIAL_IN_SOCKET.to_bytes());
+    listen_as(&directory.join(name), DIAL_IN_MODE, None)
+}
+
+fn listen_as(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, String> {
+    try_listen(path, mode, group).map_err(|error| {
         let advice = match error.kind() {
             ErrorKind::InvalidInput => {
                 format!("; its path is too long for a socket, give a shorter {FLAG}")
@@ -131,7 +166,7 @@ pub(crate) fn listen(path: &Path, group: Option<u32>) -> Result<Listener, String
     })
 }
 
-fn try_listen(path: &Path, group: Option<u32>) -> std::io::Result<Listener> {
+fn try_listen(path: &Path, mode: u32, group: Option<u32>) -> std::io::Result<Listener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -139,10 +174,10 @@ fn try_listen(path: &Path, group: Option<u32>) -> std::io::Result<Listener> {
     let name = path.to_fs_name::<GenericFilePath>()?;
     let listener = ListenerOptions::new()
         .name(name)
-        .mode(SOCKET_MODE)
+        .mode(mode)
         .create_tokio()?;
     // The umask took its part of the mode above; what that left is never more than is meant here.
-    std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     if let Some(gid) = group {
         std::os::unix::fs::chown(path, None, Some(gid)).map_err(|error| {
             std::io::Error::new(

@@ -27,6 +27,7 @@ use crate::attendants::way_in::{NoWayIn, WayIn};
 use crate::ci_sockets::CiSockets;
 use crate::config::General;
 use crate::config::reload::Reloader;
+use crate::dial_in::DialIn;
 use crate::exit::Failure;
 use crate::logs::Logs;
 use crate::registry::Registry;
@@ -52,6 +53,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         agent,
         via,
         socket_group,
+        dial_in,
         ..
     } = settings.borrow().general.clone();
     let socket_group = socket_group.map(|group| group.gid);
@@ -113,6 +115,20 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         logs: Logs::new(engine.clone(), registry.clone()),
     });
 
+    if dial_in {
+        let dial_in = DialIn::listen(
+            &run_dir::dial_in_dir(run_dir.path()),
+            registry.clone(),
+            attendants.clone(),
+            accepting.clone(),
+            tasks.clone(),
+        );
+        tasks.spawn(dial_in.map_err(Failure::config)?.run());
+    }
+    let (audited, stop) = (registry.clone(), working.clone());
+    tasks.spawn(async move {
+        let _ = stop.run_until_cancelled(audited.audit().run()).await;
+    });
     tasks.spawn(EngineFollower::new(engine, registry.clone(), attendants).run(working.clone()));
     let ci_dir = run_dir::ci_dir(run_dir.path());
     let ci_sockets = CiSockets::new(

@@ -9,6 +9,7 @@
 //! can neither make the supervisor wait nor make it remember without bound.
 
 pub(crate) mod lines;
+pub(crate) mod rights;
 pub(crate) mod token_bucket;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::session::lines::{LineReader, send, send_text};
+use crate::session::rights::Rights;
 
 /// How long an agent has for its hello.
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
@@ -105,6 +107,11 @@ pub(crate) enum Observation {
     FellSilent,
     /// Something was heard again.
     SpokeAgain,
+    /// It asked for something, which no agent may.
+    AskedWithoutRight {
+        /// The request's type.
+        kind: &'static str,
+    },
 }
 
 /// Why a session ended.
@@ -188,6 +195,12 @@ impl Session {
         }
     }
 
+    /// Says why there will be no session, and ends it.
+    pub(crate) async fn refuse(mut self, error: WireError) {
+        // Best effort: the session ends either way.
+        let _ = send(&mut self.writer, None, &Message::Error(error)).await;
+    }
+
     /// Serves the session until it ends. `observe` must not block.
     pub(crate) async fn run(
         mut self,
@@ -261,8 +274,14 @@ impl Session {
     ) -> Result<(), SessionEnd> {
         let addressed = match decode::<Message>(line) {
             Ok(addressed) => addressed,
-            Err(bad) => {
+            Err(mut bad) => {
                 self.bad_lines += 1;
+                // What is a request and no message of an agent besides.
+                let refused = Some(line).filter(|_| bad.error.code == ErrorCode::Unsupported);
+                if let Some(refused) = refused.and_then(|line| Rights::COMPANION.refusal(line)) {
+                    observe(Observation::AskedWithoutRight { kind: refused.kind });
+                    bad.error = refused.error;
+                }
                 let end = (self.bad_lines > MAX_BAD_LINES)
                     .then(|| SessionEnd::Misbehaved(bad.error.message.clone()));
                 let sent = send(&mut self.writer, bad.id, &Message::Error(bad.error)).await;

@@ -13,8 +13,10 @@
 //! could not be read is said in the snapshot's `gaps`. [`redact`] takes secrets out of command lines
 //! before anything else sees them. [`logs`] finds and reads the files that the processes log to, when asked, and [`packages`]
 //! what the installed packages tell of a program.
+//! [`identity`] is for the supervisor: which container a process is in, seen from outside.
 
 mod frameworks;
+pub mod identity;
 mod listeners;
 pub mod logs;
 mod membership;

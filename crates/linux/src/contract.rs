@@ -6,6 +6,8 @@
 //! One list in one place. [`crate::attacher`] keeps it step by step; the end-to-end tests read it back from
 //! `/proc/PID` of a running agent.
 
+use std::ffi::CStr;
+
 /// The user and group an agent runs as: in use nowhere else, so that no process of the container is its equal.
 pub const AGENT_UID: u32 = 65532;
 
@@ -24,6 +26,13 @@ pub const AGENT_NAME: &str = "diogenes-agent";
 
 /// The descriptor of the session with the supervisor; 0 to 2 are an empty, sealed file, and no other is open.
 pub const SESSION_FD: i32 = 3;
+
+/// Where a container has the supervisor's directory mounted, read-only, if a companion that is part of the image is to
+/// dial in.
+pub const DIAL_IN_DIR: &CStr = c"/run/diogenes/dial-in";
+
+/// The one socket in it.
+pub const DIAL_IN_SOCKET: &CStr = c"supervisor.sock";
 
 /// The agent's arguments, its own name first: nothing in them that a container may not see. `init_pid` is the
 /// container's first process in the pid namespace the agent runs in; by it the agent tells the container's processes

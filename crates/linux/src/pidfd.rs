@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
@@ -40,6 +41,14 @@ impl PidFd {
         let _ = self.0.readable().await;
     }
 
+    /// Whether it has ended, at this moment.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.get_ref(), PollFlags::IN)];
+        // A failure says nothing of the process: then nobody should rely on it.
+        poll(&mut fds, Some(&Timespec::default())) != Ok(0)
+    }
+
     /// Ends the process at once (SIGKILL); nothing happens where it has ended already.
     pub fn kill(&self) {
         let _ = pidfd_send_signal(self.0.get_ref(), Signal::KILL);
@@ -74,8 +83,10 @@ mod tests {
             () = process.exited() => panic!("it has not ended yet"),
             () = std::future::ready(()) => {}
         }
+        assert!(!process.has_ended());
         process.kill();
         process.exited().await;
+        assert!(process.has_ended());
         child.wait().unwrap();
         process.kill();
         assert_eq!(

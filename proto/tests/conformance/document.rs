@@ -197,6 +197,12 @@ fn reserved_names_are_free() {
             "{name} is not reserved any more"
         );
     }
+    for name in Request::RESERVED {
+        assert!(
+            chapter("Evolution").contains(&format!("| `{name}` |")),
+            "{name}"
+        );
+    }
 }
 
 /// The names of all fields in a value, at any depth.

@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use diogenes_proto::hello::MAX_HELLO_BYTES;
-use diogenes_proto::line::{BadLine, Body, MAX_LINE_BYTES, decode, decode_hello, encode};
+use diogenes_proto::line::{
+    BadLine, Body, MAX_LINE_BYTES, decode, decode_hello, encode, request_type,
+};
 use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_proto::word::{MAX_SENTENCE_BYTES, MAX_WORD_BYTES};
 use diogenes_proto::{ErrorCode, Health, Message, Request, WireError};
@@ -117,6 +119,21 @@ fn an_unknown_type_is_answered_to_its_id() {
         verdict("{\"id\":7,\"type\":\"pong\"}"),
         (ErrorCode::Unsupported, Some(7))
     );
+}
+
+#[test]
+fn a_request_is_known_by_its_type_however_its_fields_look() {
+    for (line, expected) in [
+        (r#"{"type":"ask","id":7}"#, Some((Some(7), "ask"))),
+        (r#"{"type":"act","do":[{}]}"#, Some((None, "act"))),
+        (r#"{"id":1,"type":"answer","text":""}"#, None),
+        (r#"{"id":1,"type":"fly"}"#, None),
+        (r#"["act"]"#, None),
+        ("act", None),
+    ] {
+        let found = request_type(line.as_bytes()).map(|asked| (asked.id, asked.body));
+        assert_eq!(found, expected, "{line}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use diogenes_discovery::identity::Standing;
 use diogenes_linux::attacher::{self, Link, Refusal, Reply};
 use diogenes_linux::contract::AGENT_NAME;
 use diogenes_linux::pidfd::PidFd;
@@ -232,8 +233,8 @@ pub(crate) fn open_init(target: &Target) -> Result<PidFd, AttachError> {
         Some(errno) if errno == Errno::SRCH.raw_os_error() => AttachError::Gone,
         _ => AttachError::Failed(format!("cannot open process {}: {error}", target.init_pid)),
     })?;
-    let cgroups = read_proc(target, "cgroup")?;
-    if !cgroups.contains(&target.container_id) {
+    let standing = Standing::parse(read_proc(target, "cgroup")?.as_bytes());
+    if !standing.names(&target.container_id) {
         return Err(AttachError::NotPermitted(format!(
             "process {} is not the container's by its cgroup; is the Engine on this host, and the supervisor in the host's pid namespace?",
             target.init_pid

@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 use crate::attendants::policy::Hand;
+use crate::attendants::visit::Unwelcome;
 
 /// The first wait after a failure; it doubles with each further one.
 pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -211,6 +212,19 @@ impl Attendance {
     /// Where it stands.
     pub(crate) fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// Whether a companion that dialled in may be there: it makes no difference to what is decided.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn receives(&self) -> Result<(), Unwelcome> {
+        match self.phase {
+            _ if self.hand == Some(Hand::Detach) => Err(Unwelcome::SentAway),
+            Phase::Present | Phase::Leaving => Err(Unwelcome::Attended),
+            _ if self.init.is_none() => Err(Unwelcome::NotRunning),
+            Phase::Away | Phase::Attaching | Phase::Waiting(_) => Ok(()),
+        }
     }
 
     /// When to say that time is up; None where nothing waits.

@@ -260,3 +260,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whoever_dials_in_is_received_where_nobody_is_attached_or_sent_away() {
+    let mut attendance = Attendance::new(false);
+    assert_eq!(attendance.receives(), Err(Unwelcome::NotRunning));
+    let unwanted = Event::Runs {
+        init_pid: 7,
+        allowed: false,
+    };
+    attendance.decide(unwanted, START);
+    assert_eq!(attendance.receives(), Ok(()), "nobody is to be attached");
+    attendance.decide(RUNS, START);
+    assert_eq!(attendance.receives(), Ok(()), "it is being tried");
+    attendance.decide(Event::Failed("no entry".into()), START);
+    assert_eq!(attendance.receives(), Ok(()), "it cannot be");
+    attendance.decide(Event::DetachWanted, START);
+    assert_eq!(attendance.receives(), Err(Unwelcome::SentAway));
+    assert_eq!(Attendance::new(true).receives(), Err(Unwelcome::SentAway));
+    assert_eq!(present().receives(), Err(Unwelcome::Attended));
+}

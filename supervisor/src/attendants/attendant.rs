@@ -1,7 +1,8 @@
 //! One container's attendant: a task that does what [`crate::attendants::attendance`] decides.
 //!
 //! It has at most one piece of work under way, an attempt to enter or the company of a companion, and
-//! everything else that happens reaches it as a command. What it knows it writes into the registry.
+//! everything else that happens reaches it as a command. While nobody is attached a companion that dialled in may be
+//! there ([`crate::attendants::visit`]). What it knows it writes into the registry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 use crate::attendants::attacher::Target;
 use crate::attendants::attendance::{Action, Attendance, Event, Phase, Wait};
 use crate::attendants::policy::{self, ATTACH_LABEL, Hand, Verdict};
+use crate::attendants::visit::{self, Unwelcome, Visitor};
 use crate::attendants::way_in::{Companion, Process, Via, WayIn};
 use crate::config::Settings;
 use crate::registry::presence::{Absence, Presence, wall_clock_in};
 use crate::registry::{Entry, Registry};
-use crate::session::{Observation, Session, SessionEnd, SessionHandle};
+use crate::session::{Session, SessionEnd, SessionHandle};
 
 /// How long a companion that was told to go may take.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
@@ -52,6 +54,11 @@ pub(crate) enum Command {
     Attach(oneshot::Sender<()>),
     /// A person wants none there; answered once this has been decided on.
     Detach(oneshot::Sender<()>),
+    /// A companion of the container dialled in; it is given back where it is not received.
+    Visit(
+        Box<Visitor>,
+        oneshot::Sender<Result<(), (Box<Visitor>, Unwelcome)>>,
+    ),
 }
 
 /// A companion after its hello.
@@ -98,6 +105,7 @@ impl Attendant {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let start = Instant::now();
         let mut work: Option<Work> = None;
+        let mut visit: Option<BoxFuture<'static, ()>> = None;
         let mut close = stop.child_token();
         let mut stopping = false;
         // How the companion that is there came in; None where none is.
@@ -110,6 +118,10 @@ impl Attendant {
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     Event::DetachWanted
+                }
+                () = finished(&mut visit) => {
+                    self.publish(None, None, false, start.elapsed());
+                    continue;
                 }
                 outcome = finished(&mut work) => match outcome {
                     Outcome::Entered(Ok(entered)) => {
@@ -142,6 +154,21 @@ impl Attendant {
                         reply = Some(sender);
                         Event::DetachWanted
                     }
+                    Some(Command::Visit(visitor, reply)) => {
+                        let welcome = match &visit {
+                            Some(_) => self.attendance.receives().and(Err(Unwelcome::Second)),
+                            None => self.attendance.receives(),
+                        };
+                        let received = match welcome {
+                            Ok(()) => {
+                                visit = Some(visit::receive(self.registry.clone(), self.id.clone(), *visitor));
+                                Ok(())
+                            }
+                            Err(why) => Err((visitor, why)),
+                        };
+                        let _ = reply.send(received);
+                        continue;
+                    }
                 },
                 Ok(()) = self.settings.changed(), if !stopping => Event::Judged { allowed: self.allows() },
                 () = sleep_until(timer.unwrap_or(start)), if timer.is_some() => Event::TimeIsUp,
@@ -156,6 +183,9 @@ impl Attendant {
                 build: arrival.build.clone(),
                 via: arrival.via,
             });
+            if self.attendance.receives().is_err() && visit.take().is_some() {
+                self.registry.set_session(&self.id, None);
+            }
             if let Some(arrival) = arrival {
                 via = Some(arrival.via);
                 // Whoever came in too late is accompanied too: to the door, by the path all others take.
@@ -173,7 +203,7 @@ impl Attendant {
                 }
                 continue;
             }
-            self.publish(&before, arrived, start.elapsed());
+            self.publish(Some(&before), arrived, visit.is_some(), start.elapsed());
             if let Some(reply) = reply {
                 let _ = reply.send(());
             }
@@ -249,17 +279,7 @@ impl Attendant {
         let (registry, id) = (self.registry.clone(), self.id.clone());
         registry.set_session(&id, Some(handle));
         async move {
-            let observe = |observation| match observation {
-                Observation::Report(report) => registry.set_report(&id, *report),
-                Observation::FellSilent => registry.set_presence(&id, Presence::Silent(via)),
-                Observation::SpokeAgain => registry.set_presence(
-                    &id,
-                    Presence::Present {
-                        build: build.clone(),
-                        via,
-                    },
-                ),
-            };
+            let observe = |observation| registry.observe(&id, &build, via, observation);
             let end = tokio::select! {
                 biased;
                 () = init.exited() => None,
@@ -307,8 +327,15 @@ impl Attendant {
         self.verdict(None).is_some_and(|verdict| verdict.wants())
     }
 
-    /// Writes where things stand into the registry; `arrived` where a companion has just come in.
-    fn publish(&self, before: &Phase, arrived: Option<Presence>, now: Duration) {
+    /// Writes where things stand into the registry; `arrived` where a companion has just come in. `before` is the phase
+    /// that was written last; None where something else was. Whoever dialled in is there, whatever becomes of attaching.
+    fn publish(
+        &self,
+        before: Option<&Phase>,
+        arrived: Option<Presence>,
+        is_visited: bool,
+        now: Duration,
+    ) {
         let attendance = &self.attendance;
         let Some(verdict) = self.verdict(attendance.hand()) else {
             return;
@@ -316,9 +343,10 @@ impl Attendant {
         let losses = attendance.losses();
         let retry_at = || wall_clock_in(attendance.timer().unwrap_or(now).saturating_sub(now));
         let presence = match attendance.phase() {
+            _ if is_visited => None,
             // While it is there, its session knows better whether it is silent.
             Phase::Present => arrived,
-            phase if phase == before && matches!(phase, Phase::Waiting(_)) => None,
+            phase if Some(phase) == before && matches!(phase, Phase::Waiting(_)) => None,
             Phase::Attaching => Some(Presence::Absent(Absence::Attaching)),
             Phase::Leaving => Some(Presence::Absent(Absence::Leaving)),
             Phase::Waiting(Wait::Failed(reason)) => Some(Presence::Absent(Absence::Failed {
@@ -398,7 +426,7 @@ fn strange_label(entry: &Entry) -> Option<String> {
 }
 
 /// The outcome of the work under way, which is then no longer under way; never, where there is none.
-async fn finished(work: &mut Option<Work>) -> Outcome {
+async fn finished<T>(work: &mut Option<BoxFuture<'static, T>>) -> T {
     match work {
         Some(future) => {
             let outcome = future.await;

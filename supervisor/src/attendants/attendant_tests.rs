@@ -5,7 +5,7 @@ use crate::api::view::ContainerView;
 use crate::attendants::Attendants;
 use crate::attendants::detached::Detached;
 use crate::attendants::way_in::Via;
-use crate::fakes::{FakeWayIn, Luck, exited, running, until};
+use crate::fakes::{FakeProcess, FakeWayIn, Luck, Peer, exited, report, running, until};
 use crate::registry::Entry;
 use tokio_util::task::TaskTracker;
 
@@ -382,4 +382,168 @@ async fn a_companion_that_freezes_with_its_container_leaves_before() {
         world.tell(&facts).await;
         world.until_present(if stays { 1 } else { 2 }).await;
     }
+}
+
+/// A companion of the container "c1" that dials in, with its process and the container's init.
+async fn visitor(health: Health) -> (Box<Visitor>, FakeProcess, FakeProcess) {
+    let (near, peer) = Peer::pair();
+    let (process, init) = (FakeProcess::new(), FakeProcess::new());
+    tokio::spawn(peer.serve(report(health)));
+    let (session, handle, hello) = Session::greet(near)
+        .await
+        .map_err(|end| end.to_string())
+        .unwrap();
+    let visitor = Visitor {
+        session,
+        handle,
+        build: hello.build,
+        process: Box::new(process.clone()),
+        init: Box::new(init.clone()),
+    };
+    (Box::new(visitor), process, init)
+}
+
+/// A world whose container is not to be attached to.
+async fn unwanted() -> World {
+    let world = World::new();
+    world.configure(&[("attach.default", "false")]);
+    world.tell(&running("c1", "shop", 7)).await;
+    until("none is wanted", || {
+        matches!(
+            world.entry().presence,
+            Presence::Absent(Absence::Unwanted(_))
+        )
+    })
+    .await;
+    world
+}
+
+impl World {
+    async fn until_state(&self, state: &str, via: Option<&str>) {
+        let is_so = || {
+            let view = self.view();
+            view.state == state && view.via.as_deref() == via
+        };
+        until(&format!("{state} via {via:?}"), is_so).await;
+    }
+
+    async fn visit(&self, visitor: Box<Visitor>) -> Result<(), Unwelcome> {
+        let received = self.attendants.visit("c1", visitor).await;
+        received.map_err(|(_, why)| why)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_dials_in_is_the_companion_where_none_is_attached() {
+    let world = unwanted().await;
+    let (first, _, _) = visitor(Health::Degraded).await;
+    assert_eq!(world.visit(first).await, Ok(()));
+    world.until_state("present", Some("baked")).await;
+    until("it reported", || world.view().health == Health::Degraded).await;
+    assert!(
+        world.view().reason.contains("fake dialled in at "),
+        "{}",
+        world.view().reason
+    );
+    let session = world.entry().session.clone().unwrap();
+    let answer = session.request(diogenes_proto::Request::Report {}, Duration::from_secs(1));
+    assert!(answer.await.is_ok(), "it can be asked");
+
+    let (second, _, _) = visitor(Health::Healthy).await;
+    assert_eq!(world.visit(second).await, Err(Unwelcome::Second));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        world.view().health,
+        Health::Degraded,
+        "the first is not disturbed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attached_companion_takes_a_visitors_place() {
+    let world = unwanted().await;
+    let (guest, _, _) = visitor(Health::Degraded).await;
+    world.visit(guest).await.unwrap();
+    world.until_state("present", Some("baked")).await;
+    world.attendants.attach("c1").await;
+    world.until_present(1).await;
+    world.until_state("present", Some("attached")).await;
+    until("it is the other's health", || {
+        world.view().health == Health::Healthy
+    })
+    .await;
+    let (again, _, _) = visitor(Health::Degraded).await;
+    assert_eq!(world.visit(again).await, Err(Unwelcome::Attended));
+    assert!(world.entry().session.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_visitor_is_there_while_attaching_fails_again_and_again() {
+    let world = World::new();
+    let bad = std::iter::repeat_n(Luck::Bad("no entry"), 100);
+    world.way_in.luck.lock().unwrap().extend(bad);
+    world.tell(&running("c1", "shop", 7)).await;
+    until("it failed", || world.view().companion == "failed").await;
+    let (guest, process, _) = visitor(Health::Healthy).await;
+    world.visit(guest).await.unwrap();
+    let attempts = world.way_in.attempts();
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.view().via.as_deref(), Some("baked"));
+    }
+    assert!(world.way_in.attempts() > attempts, "it is still tried");
+    process.end();
+    until("why it is not attached is told again", || {
+        world.view().companion == "failed"
+    })
+    .await;
+    assert!(world.entry().session.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_visitor_goes_with_its_process_its_container_or_by_hand() {
+    let world = unwanted().await;
+    let rounds: [fn(&FakeProcess, &FakeProcess); 2] =
+        [|process, _| process.end(), |_, init| init.end()];
+    for end in rounds {
+        let (guest, process, init) = visitor(Health::Healthy).await;
+        world.visit(guest).await.unwrap();
+        world.until_state("present", Some("baked")).await;
+        end(&process, &init);
+        world.until_state("absent", None).await;
+        assert!(world.entry().session.is_none());
+    }
+
+    let (guest, process, _) = visitor(Health::Healthy).await;
+    world.visit(guest).await.unwrap();
+    world.attendants.detach("c1").await;
+    assert_eq!(world.entry().presence, Presence::Absent(Absence::Detached));
+    assert!(
+        world.entry().session.is_none() && !process.has_ended(),
+        "it is not ours to end"
+    );
+    let (again, _, _) = visitor(Health::Healthy).await;
+    assert_eq!(world.visit(again).await, Err(Unwelcome::SentAway));
+
+    world.attendants.attach("c1").await;
+    world.until_present(1).await;
+    world.tell(&exited(&world.entry().facts, 0)).await;
+    world.way_in.last().init.end();
+    until("nobody is there", || world.entry().session.is_none()).await;
+    let (late, _, _) = visitor(Health::Healthy).await;
+    assert_eq!(world.visit(late).await, Err(Unwelcome::NotRunning));
+}
+
+#[tokio::test(start_paused = true)]
+async fn visitors_leave_with_the_supervisor() {
+    let world = unwanted().await;
+    let (guest, _, _) = visitor(Health::Healthy).await;
+    world.visit(guest).await.unwrap();
+    world.tasks.close();
+    world.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), world.tasks.wait())
+        .await
+        .expect("all attendants end");
+    let (late, _, _) = visitor(Health::Healthy).await;
+    assert!(world.visit(late).await.is_err());
 }

@@ -16,14 +16,17 @@ pub(crate) enum Via {
     Attached,
     /// The Engine started it there.
     Exec,
+    /// It is part of the image, and dialled in.
+    Baked,
 }
 
 impl Via {
-    /// `attached` or `exec`.
+    /// `attached`, `exec` or `baked`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Attached => "attached",
             Self::Exec => "exec",
+            Self::Baked => "baked",
         }
     }
 
@@ -32,12 +35,13 @@ impl Via {
         match self {
             Self::Attached => "attached",
             Self::Exec => "brought in by exec",
+            Self::Baked => "dialled in",
         }
     }
 
     /// Whether it stands in the container's cgroup, and still with it when the container is paused.
     pub(crate) fn freezes(self) -> bool {
-        self == Self::Exec
+        matches!(self, Self::Exec | Self::Baked)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One client's session on a companion's socket of the host.
 //!
+//! Whatever looks and asks is relayed; what a client has no right to ([`Rights::CLIENT`]) is refused and audited.
 //! The client may be anybody whom the file's permissions let in: it is bounded like an agent is. Its requests
 //! run side by side and are answered in the order in which they are done.
 
@@ -13,9 +14,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::audit::Who;
 use crate::registry::Registry;
 use crate::relay::Relay;
 use crate::session::lines::{LineReader, send, send_text};
+use crate::session::rights::Rights;
 use crate::session::{BUILD, RequestError};
 
 /// How long a client has for its hello.
@@ -26,19 +29,20 @@ const IDLE_DEADLINE: Duration = Duration::from_secs(300);
 pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 /// Requests of one client under way at a time.
 const MAX_UNDER_WAY: usize = 16;
-/// Lines that may make no sense before the session is closed.
+/// Lines that may make no sense, or ask for what is refused, before the session is closed.
 const MAX_BAD_LINES: u32 = 20;
 
-/// Serves one client until it goes, or breaks the protocol.
+/// Serves one client until it goes, or breaks the protocol. `who` it is, is for the audit.
 pub(crate) async fn serve(
     io: impl AsyncRead + AsyncWrite,
+    who: Who,
     id: String,
     registry: Arc<Registry>,
     relay: Arc<Relay>,
 ) {
     let (reader, mut writer) = tokio::io::split(Box::pin(io));
     let mut lines = LineReader::new(reader);
-    if let Err(error) = converse(&mut lines, &mut writer, &id, &registry, &relay).await {
+    if let Err(error) = converse(&mut lines, &mut writer, &who, &id, &registry, &relay).await {
         // Best effort: the session ends either way.
         let _ = send(&mut writer, None, &Message::Error(error)).await;
     }
@@ -48,6 +52,7 @@ pub(crate) async fn serve(
 async fn converse(
     lines: &mut LineReader<impl AsyncRead + Unpin>,
     writer: &mut (impl AsyncWrite + Unpin),
+    who: &Who,
     id: &str,
     registry: &Registry,
     relay: &Relay,
@@ -86,25 +91,32 @@ async fn converse(
                     Some(Ok(line)) => line,
                     Some(Err(error)) => return error.to_wire().map_or(Ok(()), Err),
                 };
-                let refused = match decode::<Request>(&line) {
-                    Ok(asked) if under_way.len() < MAX_UNDER_WAY => {
-                        under_way.push(async move { (asked.id, answer(asked.body, id, registry, relay).await) });
-                        continue;
-                    }
-                    Ok(asked) => {
-                        let message = format!("{MAX_UNDER_WAY} requests are under way already");
-                        (asked.id, WireError::new(ErrorCode::Busy, message))
-                    }
-                    Err(bad) => {
-                        bad_lines += 1;
-                        (bad.id, bad.error)
+                let refused = if let Some(refused) = Rights::CLIENT.refusal(&line) {
+                    let asked_of = registry.get(id).map(|entry| entry.ci_name()).unwrap_or_default();
+                    registry.audit().refused(who, refused.kind, &format_args!("asked of {asked_of}"));
+                    bad_lines += 1;
+                    (refused.id, refused.error)
+                } else {
+                    match decode::<Request>(&line) {
+                        Ok(asked) if under_way.len() < MAX_UNDER_WAY => {
+                            under_way.push(async move { (asked.id, answer(asked.body, id, registry, relay).await) });
+                            continue;
+                        }
+                        Ok(asked) => {
+                            let message = format!("{MAX_UNDER_WAY} requests are under way already");
+                            (asked.id, WireError::new(ErrorCode::Busy, message))
+                        }
+                        Err(bad) => {
+                            bad_lines += 1;
+                            (bad.id, bad.error)
+                        }
                     }
                 };
                 if send(writer, refused.0, &Message::Error(refused.1)).await.is_err() {
                     return Ok(());
                 }
                 if bad_lines > MAX_BAD_LINES {
-                    return Err(WireError::new(ErrorCode::Malformed, "too many lines that make no sense; the session ends"));
+                    return Err(WireError::new(ErrorCode::Malformed, "too many lines that make no sense or ask too much; the session ends"));
                 }
             }
             () = sleep_until(idle_at), if open => {

@@ -29,7 +29,11 @@ async fn start(attended: bool) -> World {
         Arc::new(FakeEngine::default()),
         registry.clone(),
     ));
-    tokio::spawn(serve(near, "c1".into(), registry.clone(), relay));
+    let who = Who::Process {
+        uid: 1000,
+        pid: Some(7),
+    };
+    tokio::spawn(serve(near, who, "c1".into(), registry.clone(), relay));
     World {
         client: Peer::new(far),
         registry,
@@ -117,6 +121,25 @@ async fn nonsense_gets_typed_errors() {
         "answer",
         "the session lives"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_acts_is_refused_and_counted() {
+    let mut world = start(true).await;
+    world.greet().await;
+    for id in [3, 4] {
+        let line = format!(r#"{{"type":"act","id":{id},"plan":"rm -rf /"}}"#);
+        let refused = world.said(&line).await;
+        assert_eq!(
+            (&refused["code"], &refused["id"], &refused["retryable"]),
+            (&"forbidden".into(), &id.into(), &false.into())
+        );
+        let message = refused["message"].as_str().unwrap();
+        assert!(message.contains("diogenes"), "{message}");
+    }
+    assert_eq!(world.registry.audit().count(), 2);
+    let pong = world.said(r#"{"type":"ping","id":5}"#).await;
+    assert_ne!(pong["type"], "error", "the session lives");
 }
 
 #[tokio::test(start_paused = true)]

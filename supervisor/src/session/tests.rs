@@ -34,6 +34,7 @@ async fn start() -> Running {
             Observation::Report(report) => format!("report {}", report.health),
             Observation::FellSilent => "silent".into(),
             Observation::SpokeAgain => "spoke".into(),
+            Observation::AskedWithoutRight { kind } => format!("asked {kind}"),
         });
     };
     let end = tokio::spawn(session.run(close.clone(), observe));
@@ -293,4 +294,32 @@ async fn an_agent_that_does_not_read_cannot_hold_its_session() {
     assert!(
         matches!(end.await.unwrap(), SessionEnd::Broken(reason) if reason.contains("does not read"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_asks_is_refused_and_told_of() {
+    let mut running = start().await;
+    for kind in ["ask", "act", "ping"] {
+        let line = format!("{{\"id\":5,\"type\":\"{kind}\",\"question\":\"whose secrets?\"}}\n");
+        running.peer.raw(line.as_bytes()).await;
+        let reply: serde_json::Value =
+            serde_json::from_str(&running.peer.line().await.unwrap()).unwrap();
+        assert_eq!(
+            (&reply["code"], &reply["id"]),
+            (&"forbidden".into(), &5.into()),
+            "{kind}"
+        );
+    }
+    running.peer.raw(b"{\"id\":6,\"type\":\"fly\"}\n").await;
+    let reply = running.peer.line().await.unwrap();
+    assert!(reply.contains("unsupported"), "{reply}");
+    assert_eq!(
+        *running.log.lock().unwrap(),
+        ["asked ask", "asked act", "asked ping"]
+    );
+    // It does not go on for ever.
+    let flood = "{\"type\":\"act\"}\n".repeat(MAX_BAD_LINES as usize);
+    running.peer.raw(flood.as_bytes()).await;
+    let end = running.end.await.unwrap();
+    assert!(matches!(end, SessionEnd::Misbehaved(_)), "{end}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lets a burst through, and then so much a second. What exceeds that has to wait; nothing is dropped.
+/// Lets a burst through, and then so much a second. What exceeds that has to wait, or is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenBucket {
     /// Tokens there are; below zero where more was taken than there was.
@@ -28,11 +28,39 @@ impl TokenBucket {
         }
     }
 
+    /// A full bucket that gains one token each so often.
+    pub(crate) fn every(interval: Duration, burst: u32, now: Instant) -> Self {
+        Self {
+            per_second: interval.as_secs_f64().recip(),
+            ..Self::new(1, burst, now)
+        }
+    }
+
+    /// Takes one token if there is one: for what is dropped and does not wait.
+    pub(crate) fn try_take(&mut self, now: Instant) -> bool {
+        let there_is_one = self.gain(now) >= 1.0;
+        if there_is_one {
+            self.level -= 1.0;
+        }
+        there_is_one
+    }
+
+    /// Whether nothing was taken for so long that it makes no difference any more.
+    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
+        self.gain(now) >= self.burst
+    }
+
+    /// Adds what was gained by now; the tokens there are.
+    fn gain(&mut self, now: Instant) -> f64 {
+        let gained = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        self.level = (self.level + gained).min(self.burst);
+        self.at = now;
+        self.level
+    }
+
     /// Takes so many tokens, and says how long to wait before the next are taken.
     pub(crate) fn take(&mut self, tokens: u32, now: Instant) -> Duration {
-        let gained = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
-        self.level = (self.level + gained).min(self.burst) - f64::from(tokens);
-        self.at = now;
+        self.level = self.gain(now) - f64::from(tokens);
         if self.level >= 0.0 {
             Duration::ZERO
         } else {
@@ -60,5 +88,20 @@ mod tests {
             bucket.take(30, start + Duration::from_secs(3600)),
             Duration::from_secs(1)
         );
+    }
+
+    #[test]
+    fn what_does_not_wait_is_dropped_and_costs_nothing() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::every(Duration::from_secs(10), 2, start);
+        let taken = |bucket: &mut TokenBucket, s| {
+            let now = start + Duration::from_secs(s);
+            (0..100).filter(|_| bucket.try_take(now)).count()
+        };
+        assert_eq!(taken(&mut bucket, 0), 2);
+        assert_eq!(taken(&mut bucket, 9), 0);
+        assert_eq!(taken(&mut bucket, 10), 1);
+        assert!(!bucket.is_full(start + Duration::from_secs(29)));
+        assert!(bucket.is_full(start + Duration::from_secs(31)));
     }
 }

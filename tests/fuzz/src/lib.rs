@@ -14,6 +14,7 @@
 
 pub mod answers;
 pub mod engine;
+pub mod identity;
 pub mod image;
 pub mod lines;
 mod parts;
@@ -32,6 +33,7 @@ pub type Check = fn(&[u8]);
 pub const TARGETS: &[(&str, Check)] = &[
     ("answers", answers::check),
     ("engine", engine::check),
+    ("identity", identity::check),
     ("image", image::check),
     ("lines", lines::check),
     ("probes", probes::check),

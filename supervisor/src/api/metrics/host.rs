@@ -16,6 +16,7 @@ pub(crate) fn write(samples: &mut Samples, supervisor: &Supervisor, registry: &R
     samples.add(Id::BuildInfo, &[Supervisor::VERSION], 1.0);
     samples.add(Id::AttachReady, &[], yes(supervisor.attach_error.is_none()));
     samples.add(Id::Events, &[], whole(registry.journal().recorded()));
+    samples.add(Id::Refused, &[], whole(registry.audit().count()));
     alerts(samples, &supervisor.alerts);
     let engine = registry.engine();
     samples.add(Id::EngineReachable, &[], yes(engine.error.is_none()));

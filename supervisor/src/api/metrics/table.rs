@@ -145,6 +145,8 @@ table! {
         "Live sessions with companions";
     Events Counter "diogenes_events_total" "" []
         "Changes noted in the journal since the supervisor started";
+    Refused Counter "diogenes_refused_total" "" []
+        "Requests and dial-ins that were refused for want of a right, each of which the audit tells or counts";
     EngineReachable Gauge "diogenes_engine_reachable" "" []
         "Whether the container engine answers: 1 or 0";
     AlertsDelivered Counter "diogenes_alerts_delivered_total" "" ["receiver"]

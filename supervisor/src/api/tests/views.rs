@@ -4,6 +4,7 @@ use diogenes_engine::ContainerFacts;
 use serde_json::json;
 
 use super::*;
+use crate::attendants::way_in::Via;
 use crate::fakes::{report, running};
 
 /// Status and body of a path, on the inner door.
@@ -212,7 +213,7 @@ async fn a_thousand_containers_are_listed_at_once() {
         );
         world.registry.set_presence(
             &id,
-            crate::registry::presence::Presence::Silent(crate::attendants::way_in::Via::Attached),
+            crate::registry::presence::Presence::Silent(Via::Attached),
         );
     }
     let begun = std::time::Instant::now();
