@@ -263,11 +263,14 @@ fn protocol(track: &Track, now: Timestamp) -> Fact {
 
 /// There is no way to ask it.
 fn unasked(track: &Track, now: Timestamp) -> Fact {
-    if track.seen.entry.is_none() {
+    let Some(entry) = track.seen.entry else {
         return fact(
             Health::Unknown,
             "it listens on no port: nothing proves that it works, or that it does not",
         );
+    };
+    if !entry.listens {
+        return at_work(track, now);
     }
     match track.age(now) {
         Some(age) if age < LISTENS_BY => fact(
@@ -281,6 +284,21 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
         },
         _ => fact(Health::Unknown, "there is no way to ask it"),
     }
+}
+
+/// A worker: that it lives on is the proof that it works. What it waits for, it cannot be asked.
+fn at_work(track: &Track, now: Timestamp) -> Fact {
+    if track.is_young(now) {
+        return fact(Health::Starting, "it has just started");
+    }
+    let lives = match track.seen.pids.len() {
+        0 | 1 => "its process lives".to_owned(),
+        number => format!("its {number} processes live"),
+    };
+    fact(
+        Health::Healthy,
+        format!("it takes its work elsewhere and listens nowhere; {lives}"),
+    )
 }
 
 fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
@@ -323,7 +341,7 @@ fn alive(track: &Track, outcome: &ProbeOutcome) -> Fact {
     }
     // A connection is made by the kernel alone; that it left the queue is the service's own doing.
     let is_mere_connection = matches!(protocol, None | Some("tcp"))
-        && track.seen.entry.is_none()
+        && (track.seen.entry.is_none() || track.covers())
         && track
             .probe()
             .is_some_and(|spec| matches!(spec.kind, ProbeKind::Tcp | ProbeKind::Discover));

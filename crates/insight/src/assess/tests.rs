@@ -468,12 +468,12 @@ fn a_stranger_is_what_it_turns_out_to_speak() {
             "ssh",
             "ssh",
             "shopd",
-            None,
-            ProbeKind::Discover,
+            Some("ssh"),
+            ProbeKind::Ssh,
             Health::Healthy,
         ),
         ("tcp", "tcp", "shopd", None, ProbeKind::Tcp, Health::Unknown),
-        ("tls", "tls", "shopd", None, ProbeKind::Tcp, Health::Unknown),
+        ("tls", "tls", "shopd", None, ProbeKind::Tls, Health::Unknown),
     ] {
         let mut play = Play {
             assessor: Assessor::new(),
@@ -925,4 +925,180 @@ proptest! {
         };
         prop_assert_eq!(play(&steps), play(&steps));
     }
+}
+
+#[test]
+fn what_answers_otherwise_is_not_what_it_is_called() {
+    // An executable called redis-server on Redis' port, and what it speaks; the same of one called nginx, which may
+    // pass on any protocol.
+    let redis = || {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/opt/redis-server", &["redis-server *:6379"])
+            .tcp("0.0.0.0", 6379, &[5])
+    };
+    let nginx = || {
+        let title = "nginx: master process nginx";
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/sbin/nginx", &[title])
+            .tcp("0.0.0.0", 6379, &[5])
+    };
+    for (scene, spoken, kind, name, role, key) in [
+        (
+            redis(),
+            "http",
+            "http",
+            "redis-server",
+            Some("web"),
+            "tcp:6379",
+        ),
+        (redis(), "tcp", "tcp", "redis-server", None, "tcp:6379"),
+        (
+            redis(),
+            "memcached",
+            "memcached",
+            "Memcached",
+            Some("cache"),
+            "tcp:6379",
+        ),
+        (
+            redis(),
+            "tls",
+            "redis",
+            "Redis",
+            Some("cache"),
+            "redis:6379",
+        ),
+        (
+            redis(),
+            "redis",
+            "redis",
+            "Redis",
+            Some("cache"),
+            "redis:6379",
+        ),
+        (
+            nginx(),
+            "redis",
+            "nginx",
+            "nginx",
+            Some("web"),
+            "nginx:6379",
+        ),
+    ] {
+        let mut play = Play {
+            assessor: Assessor::new(),
+            scene,
+            now_ms: 0,
+        };
+        play.look();
+        assert_ne!(play.report().services[0].kind, "http");
+        play.probe(outcome(Verdict::Garbled, "answers, but not as it should"));
+        let due = play.assessor.due(at(0));
+        assert_eq!(due[0].spec.kind, ProbeKind::Discover, "{spoken}");
+        play.assessor.probed(at(0), &due[0].key, discovers(spoken));
+        play.wait(1000);
+        play.look();
+        play.look();
+        let service = play.report().services.remove(0);
+        let told = (
+            service.kind.as_str(),
+            service.name.as_raw(),
+            service.role.as_deref(),
+        );
+        assert_eq!(told, (kind, name, role), "{spoken}");
+        assert_eq!(service.key, key);
+        let says = |words| service.evidence.iter().any(|e| e.as_raw().contains(words));
+        assert_eq!(
+            says("does not answer as Redis does"),
+            kind != "redis" && kind != "nginx"
+        );
+    }
+}
+
+#[test]
+fn a_process_that_takes_the_place_of_a_disproved_one_is_believed_anew() {
+    let scene = |pid| {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(pid, 1, "/usr/bin/redis-server", &["redis-server *:6379"])
+            .tcp("0.0.0.0", 6379, &[pid])
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: scene(5),
+        now_ms: 0,
+    };
+    play.look();
+    play.probe(outcome(Verdict::Garbled, "answers, but not as it should"));
+    play.probe(discovers("http"));
+    assert_eq!(play.report().services[0].kind, "http");
+    play.see(scene(6));
+    play.probe(answers());
+    let service = play.report().services.remove(0);
+    assert_eq!(
+        (service.kind.as_str(), service.health),
+        ("redis", Health::Healthy)
+    );
+}
+
+#[test]
+fn who_is_called_nginx_must_say_so_where_no_title_does() {
+    for (title, product, kind) in [
+        ("nginx -m http.server 80", "SimpleHTTP", "http"),
+        ("nginx -g daemon off; master_process off;", "nginx", "nginx"),
+        ("nginx: master process nginx", "SimpleHTTP", "nginx"),
+    ] {
+        let mut play = Play {
+            assessor: Assessor::new(),
+            scene: Scene::new()
+                .process(1, 0, "/usr/sbin/nginx", &[title])
+                .tcp("0.0.0.0", 80, &[1]),
+            now_ms: 0,
+        };
+        play.look();
+        play.probe(ProbeOutcome {
+            protocol: Some("http".into()),
+            product: Some(product.into()),
+            ..answers()
+        });
+        assert_eq!(play.report().services[0].kind, kind, "{title}");
+    }
+}
+
+#[test]
+fn a_worker_is_judged_by_its_life() {
+    let scene = |cpu_ms| {
+        let command = ["python3", "/usr/bin/celery", "-A", "tasks", "worker"];
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/bin/python3.11", &command)
+            .with(|p| p.frameworks = vec!["django".into()])
+            .process(6, 5, "/usr/bin/python3.11", &command)
+            .with(|p| p.cpu_ms = cpu_ms)
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: scene(0),
+        now_ms: 0,
+    };
+    play.look();
+    play.wait(10_000);
+    play.see(scene(10));
+    let service = play.report().services.remove(0);
+    assert_eq!(
+        (service.kind.as_str(), service.role.as_deref()),
+        ("celery", Some("worker"))
+    );
+    assert_eq!(
+        (service.health, service.activity),
+        (Health::Healthy, Some(Activity::Idle))
+    );
+    assert!(service.evidence[0].as_raw().contains("2 processes live"));
+    play.wait(10_000);
+    play.see(scene(9000));
+    assert_eq!(play.report().services[0].activity, Some(Activity::Busy));
+    play.see(Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]));
+    assert_eq!(play.report().services[0].health, Health::Unhealthy);
 }

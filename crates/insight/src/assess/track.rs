@@ -10,7 +10,7 @@ use diogenes_proto::{
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
 use super::schedule::{QUICK, SPARING, STEADY, Schedule, after};
-use crate::catalogue;
+use crate::catalogue::{Kind, protocol, refined};
 use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
@@ -47,6 +47,25 @@ pub(crate) struct Absence {
     pub(crate) zombie: Option<u32>,
 }
 
+/// What becomes of the claim that its process makes once its socket has been heard.
+///
+/// ```text
+/// claimed ── never answers as its kind does ─► doubted: what does it speak? ─┬─► disproved: named by that
+///                                                                            └─► relays it, or hides below TLS
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    /// Nothing speaks against it, or nothing was claimed.
+    #[default]
+    Claimed,
+    /// What it speaks is being found out.
+    Doubted,
+    /// It is what it claims, and speaks something else: a proxy of any protocol, or TLS.
+    Covers,
+    /// It is something else.
+    Disproved,
+}
+
 /// What probes have taught of a service.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Learnt {
@@ -54,6 +73,8 @@ pub(crate) struct Learnt {
     pub(crate) product: Option<Untrusted>,
     /// What an unknown service speaks.
     pub(crate) protocol: Option<String>,
+    /// The kind it says it is, where that is another one than its process showed.
+    kind: Option<&'static Kind>,
     version_asked: bool,
 }
 
@@ -69,6 +90,7 @@ pub(crate) struct Track {
     pub(crate) stuck: Option<Stuck>,
     pub(crate) full_since: Option<Timestamp>,
     pub(crate) learnt: Learnt,
+    standing: Standing,
     pub(crate) schedule: Schedule,
     /// Which of the ways to probe it is used.
     pub(crate) way: usize,
@@ -98,6 +120,7 @@ impl Track {
             stuck: None,
             full_since: None,
             learnt: Learnt::default(),
+            standing: Standing::default(),
             schedule: Schedule::at_once(now),
             way: 0,
             proven: false,
@@ -152,6 +175,11 @@ impl Track {
         now: Timestamp,
     ) {
         let is_reborn = self.main() != main_of(&seen);
+        if is_reborn {
+            self.standing = Standing::Claimed;
+        } else if self.standing == Standing::Disproved {
+            seen.contradict();
+        }
         let is_other_kind = self.seen.kind != seen.kind;
         let inodes = |s: &Recognised| s.listeners.iter().map(|l| l.inode).collect::<Vec<_>>();
         let has_other_listeners = inodes(&self.seen) != inodes(&seen);
@@ -231,17 +259,12 @@ impl Track {
             .get(self.way)
             .or(self.seen.probes.first())?
             .clone();
+        if matches!(self.standing, Standing::Doubted | Standing::Covers) {
+            spec.kind = ProbeKind::Discover;
+        }
         if spec.kind == ProbeKind::Discover {
-            spec.kind = match self.learnt.protocol.as_deref() {
-                None => ProbeKind::Discover,
-                Some("http") => ProbeKind::Http,
-                Some("tcp" | "tls" | "http2") => ProbeKind::Tcp,
-                Some(protocol) => match catalogue::find(protocol) {
-                    Some(entry) => entry.probe,
-                    // It greets: its greeting is its sign of life, and nothing else is said to it.
-                    None => ProbeKind::Discover,
-                },
-            };
+            let known = self.learnt.protocol.as_deref().and_then(protocol);
+            spec.kind = known.map_or(ProbeKind::Discover, |known| known.probe);
         }
         Some(spec)
     }
@@ -274,6 +297,7 @@ impl Track {
             Verdict::Refused | Verdict::Garbled if !self.proven && self.try_next_way() => {
                 self.schedule.again_in(now, Duration::ZERO);
             }
+            Verdict::Garbled if self.doubt() => self.schedule.again_in(now, Duration::ZERO),
             Verdict::Impossible => self.schedule.again_in(now, Duration::ZERO),
             Verdict::Refused | Verdict::Silent | Verdict::Garbled if self.is_young(now) => {
                 self.schedule.again_in(now, QUICK);
@@ -313,7 +337,8 @@ impl Track {
 
     fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>) {
         self.learnt.version_asked = true;
-        if self.seen.entry.is_none() && kind == Some(ProbeKind::Discover) {
+        self.weigh(outcome);
+        if (self.seen.entry.is_none() || self.covers()) && kind == Some(ProbeKind::Discover) {
             self.learnt.protocol.clone_from(&outcome.protocol);
         }
         // A server's header may name the server of another service's application: FastAPI's says "uvicorn".
@@ -327,6 +352,60 @@ impl Track {
         if outcome.product.is_some() {
             self.learnt.product.clone_from(&outcome.product);
         }
+        let product = outcome.product.as_ref().map(Untrusted::as_raw);
+        let version = outcome.version.as_ref().map(Untrusted::as_raw);
+        let refined = |entry| refined(entry, product, version);
+        self.learnt.kind = self.entry().and_then(refined).or(self.learnt.kind);
+    }
+
+    /// Begins to doubt what it claims to be; false where nothing was claimed, or the claim is decided.
+    fn doubt(&mut self) -> bool {
+        let begins =
+            !self.proven && self.seen.entry.is_some() && self.standing == Standing::Claimed;
+        if begins {
+            self.standing = Standing::Doubted;
+        }
+        begins
+    }
+
+    /// Holds what it answered against what it claims to be.
+    fn weigh(&mut self, outcome: &ProbeOutcome) {
+        let Some(entry) = self.seen.entry else {
+            return;
+        };
+        let is_another = match self.standing {
+            Standing::Doubted => {
+                let is_hidden = matches!(outcome.protocol.as_deref(), None | Some("tls"));
+                let spoken = outcome.protocol.as_deref().and_then(protocol);
+                let is_its_own = spoken.is_some_and(|spoken| spoken.probe == entry.probe);
+                self.standing = match (is_its_own, is_hidden || entry.relays) {
+                    (true, _) => Standing::Claimed,
+                    (_, true) => Standing::Covers,
+                    _ => Standing::Disproved,
+                };
+                self.standing == Standing::Disproved
+            }
+            // Any program may be called nginx; nginx says so twice more, in its title and in its answers.
+            Standing::Claimed => {
+                let product = outcome.product.as_ref().map(Untrusted::as_raw);
+                self.seen.untitled
+                    && product.is_some_and(|product| !product.eq_ignore_ascii_case(entry.kind))
+            }
+            Standing::Covers | Standing::Disproved => false,
+        };
+        if is_another {
+            self.standing = Standing::Disproved;
+            self.seen.contradict();
+            self.learnt = Learnt {
+                protocol: outcome.protocol.clone(),
+                ..Learnt::default()
+            };
+        }
+    }
+
+    /// Whether it is what it claims, though it answers in another protocol.
+    pub(crate) fn covers(&self) -> bool {
+        self.standing == Standing::Covers
     }
 
     /// Turns to the next way of probing; false, and back to the first, where all were tried.
@@ -339,17 +418,25 @@ impl Track {
         false
     }
 
+    /// The entry of what it is, as far as is known: what it says it is, what its process is, or the one product
+    /// that speaks as it does.
+    pub(crate) fn entry(&self) -> Option<&'static Kind> {
+        let spoken = || protocol(self.learnt.protocol.as_deref()?)?.kind();
+        self.learnt.kind.or(self.seen.entry).or_else(spoken)
+    }
+
     /// The kind as far as it is known: the catalogue's, or what the service turned out to speak.
     pub(crate) fn kind(&self) -> &str {
-        match &self.learnt.protocol {
-            Some(protocol) if self.seen.entry.is_none() => protocol,
-            _ => self.seen.kind,
+        match (self.entry(), &self.learnt.protocol) {
+            (Some(entry), _) => entry.kind,
+            (None, Some(protocol)) => protocol,
+            (None, None) => self.seen.kind,
         }
     }
 
     /// The name for people. An unknown program that speaks a known kind's own protocol is of that kind.
     pub(crate) fn name(&self) -> Untrusted {
-        match catalogue::find(self.kind()) {
+        match self.entry() {
             Some(entry) => entry.name.into(),
             None => self.seen.name.clone(),
         }
@@ -357,10 +444,8 @@ impl Track {
 
     /// The role it has by itself.
     pub(crate) fn role(&self) -> Option<&'static str> {
-        match self.kind() {
-            "http" => Some("web"),
-            kind => catalogue::find(kind).map(|entry| entry.role),
-        }
+        let spoken = || protocol(self.learnt.protocol.as_deref()?)?.role();
+        self.entry().map(|entry| entry.role).or_else(spoken)
     }
 
     /// Judges it anew; `since` moves only where the health changes.

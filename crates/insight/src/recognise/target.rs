@@ -9,7 +9,8 @@ use crate::order::sort_by_key;
 /// Most ways that are tried for one service.
 const MAX_TARGETS: usize = 4;
 
-/// A service's addresses for probing, the likeliest to work first. A wildcard address becomes loopback: for
+/// A service's addresses for probing, the likeliest to work first: its usual port, then those that are open to
+/// others, for what only listens on loopback is often there to shut it down or to look inside. A wildcard address becomes loopback: for
 /// `::` both loopbacks, as a snapshot does not tell a dual-stack socket (which 127.0.0.1 reaches, also where
 /// the container has no IPv6) from an IPv6-only one.
 pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> Vec<ProbeTarget> {
@@ -21,6 +22,7 @@ pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> 
     sort_by_key(&mut tcp, |&(p, address)| {
         (
             Some(p) != port,
+            address.is_loopback(),
             p,
             address.is_ipv6(),
             !address.is_unspecified(),
@@ -90,6 +92,12 @@ mod tests {
                 vec![tcp("0.0.0.0", 80), tcp("0.0.0.0", 8000)],
                 Some(8000),
                 vec!["127.0.0.1:8000", "127.0.0.1:80"],
+            ),
+            // Tomcat with a connector of its own, and its shutdown port.
+            (
+                vec![tcp("127.0.0.1", 8005), tcp("::", 8081)],
+                Some(8080),
+                vec!["127.0.0.1:8081", "[::1]:8081", "127.0.0.1:8005"],
             ),
             (
                 vec![socket.clone(), tcp("127.0.0.1", 1)],
