@@ -263,14 +263,14 @@ fn protocol(track: &Track, now: Timestamp) -> Fact {
 
 /// There is no way to ask it.
 fn unasked(track: &Track, now: Timestamp) -> Fact {
-    let Some(entry) = track.seen.entry else {
+    if track.is_worker() {
+        return at_work(track, now);
+    }
+    if track.seen.entry.is_none() {
         return fact(
             Health::Unknown,
             "it listens on no port: nothing proves that it works, or that it does not",
         );
-    };
-    if !entry.listens {
-        return at_work(track, now);
     }
     match track.age(now) {
         Some(age) if age < LISTENS_BY => fact(
@@ -286,10 +286,15 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
     }
 }
 
-/// A worker: that it lives on is the proof that it works. What it waits for, it cannot be asked.
+/// A worker: that it lives on is the proof that it works, as long as there is somebody to take work from.
 fn at_work(track: &Track, now: Timestamp) -> Fact {
     if track.is_young(now) {
         return fact(Health::Starting, "it has just started");
+    }
+    if let Some(broker) = &track.lost_broker {
+        let words =
+            format!("{broker} beside it does not work, where it probably takes its work from");
+        return fact(Health::Degraded, words);
     }
     let lives = match track.seen.pids.len() {
         0 | 1 => "its process lives".to_owned(),

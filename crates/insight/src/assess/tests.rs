@@ -1102,3 +1102,36 @@ fn a_worker_is_judged_by_its_life() {
     play.see(Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]));
     assert_eq!(play.report().services[0].health, Health::Unhealthy);
 }
+
+#[test]
+fn a_worker_without_its_broker_is_degraded() {
+    let worker = || {
+        let command = ["python3", "/usr/bin/celery", "-A", "tasks", "worker"];
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/bin/python3.11", &command)
+    };
+    let redis = |scene: Scene, pid, port| {
+        scene
+            .process(pid, 1, "/usr/bin/redis-server", &["redis-server *:6379"])
+            .tcp("0.0.0.0", port, &[pid])
+    };
+    let health = |play: &mut Play| {
+        let services = play.report().services;
+        services
+            .iter()
+            .find(|s| s.kind == "celery")
+            .map(|s| s.health)
+    };
+    let mut play = Play::healthy(redis(worker(), 6, 6379));
+    assert_eq!(health(&mut play), Some(Health::Healthy));
+    play.see(worker());
+    assert_eq!(health(&mut play), Some(Health::Degraded));
+    let mut two = Play::healthy(redis(redis(worker(), 6, 6379), 7, 6380));
+    two.see(redis(worker(), 7, 6380));
+    assert_eq!(
+        health(&mut two),
+        Some(Health::Healthy),
+        "the other one may be its broker"
+    );
+}

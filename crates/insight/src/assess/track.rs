@@ -103,6 +103,8 @@ pub(crate) struct Track {
     pub(crate) outcome: Option<(Timestamp, ProbeOutcome)>,
     /// Whether a connection made by a probe was seen to be accepted; None where that was not seen either way.
     pub(crate) accepts: Option<bool>,
+    /// Of a worker: what it probably takes its work from, where that does not work.
+    pub(crate) lost_broker: Option<Untrusted>,
     restarts: VecDeque<Timestamp>,
     pub(crate) activity: Option<Activity>,
     pub(crate) health: Health,
@@ -128,6 +130,7 @@ impl Track {
             probes: None,
             outcome: None,
             accepts: None,
+            lost_broker: None,
             restarts: VecDeque::new(),
             activity: None,
             health: Health::Unknown,
@@ -139,6 +142,11 @@ impl Track {
     /// The main process, by pid and start; None where it could not be seen.
     pub(crate) fn main(&self) -> Option<(u32, Timestamp)> {
         Some((*self.seen.pids.first()?, self.seen.started_at?))
+    }
+
+    /// Whether it takes its work from elsewhere.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.seen.entry.is_some_and(|entry| !entry.listens)
     }
 
     /// Whether it is there as it should be.
