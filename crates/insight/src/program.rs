@@ -356,8 +356,8 @@ fn erlang(arguments: &[Untrusted]) -> Runs<'_> {
             .map(basename)
             .filter(|name| *name != "erl")
     };
-    // What Elixir starts is Elixir.
-    let started = after("-s").filter(|module| *module != "elixir");
+    // What Elixir starts is Elixir; "-s erlang halt" is the end of a one-liner.
+    let started = after("-s").filter(|module| !matches!(*module, "elixir" | "erlang"));
     started.or_else(program).map_or(Runs::Unnamed, Runs::Module)
 }
 

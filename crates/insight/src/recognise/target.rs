@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use diogenes_proto::{Listener, ProbeTarget, Transport};
+use diogenes_proto::{Listener, ProbeTarget, Transport, Untrusted};
 
 use crate::order::sort_by_key;
 
@@ -51,13 +51,27 @@ pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> 
         let paths = listeners.iter().filter(|l| l.transport == Transport::Unix);
         targets.extend(
             paths
-                .filter_map(|l| l.path.clone())
+                .flat_map(unix_paths)
                 .take(MAX_TARGETS)
                 .map(ProbeTarget::Unix),
         );
     }
     targets.truncate(MAX_TARGETS);
     targets
+}
+
+/// Where a Unix socket is: under the path that the kernel has of it, or, where that ends with its owner's pid, first
+/// without. Supervisor binds such a path and renames it (supervisor/http.py); the kernel keeps the first name.
+fn unix_paths(listener: &Listener) -> Vec<Untrusted> {
+    let Some(path) = &listener.path else {
+        return Vec::new();
+    };
+    let renamed = path.as_raw().rsplit_once('.').filter(|(_, end)| {
+        end.parse()
+            .is_ok_and(|pid: u32| listener.owners.contains(&pid))
+    });
+    let renamed = renamed.map(|(before, _)| Untrusted::from(before));
+    renamed.into_iter().chain([path.clone()]).collect()
 }
 
 #[cfg(test)]
@@ -79,7 +93,17 @@ mod tests {
             path: Some("/run/x.sock".into()),
             ..Listener::default()
         };
+        let renamed = Listener {
+            path: Some("/run/supervisor.sock.8".into()),
+            owners: vec![8],
+            ..socket.clone()
+        };
         for (listeners, port, expected) in [
+            (
+                vec![renamed],
+                None,
+                vec!["/run/supervisor.sock", "/run/supervisor.sock.8"],
+            ),
             (vec![tcp("0.0.0.0", 80)], None, vec!["127.0.0.1:80"]),
             (vec![tcp("::", 80)], None, vec!["127.0.0.1:80", "[::1]:80"]),
             (
