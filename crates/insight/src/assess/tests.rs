@@ -944,6 +944,12 @@ fn what_answers_otherwise_is_not_what_it_is_called() {
             .process(5, 1, "/usr/sbin/nginx", &[title])
             .tcp("0.0.0.0", 6379, &[5])
     };
+    // One of the web's servers, on a port of another protocol.
+    let consul = || {
+        Scene::new()
+            .process(1, 0, "/bin/consul", &["consul", "agent"])
+            .tcp("0.0.0.0", 8500, &[1])
+    };
     for (scene, spoken, kind, name, role, key) in [
         (
             redis(),
@@ -979,6 +985,14 @@ fn what_answers_otherwise_is_not_what_it_is_called() {
             "redis:6379",
         ),
         (
+            consul(),
+            "tcp",
+            "consul",
+            "Consul",
+            Some("coordination"),
+            "consul:8500",
+        ),
+        (
             nginx(),
             "redis",
             "nginx",
@@ -1012,7 +1026,7 @@ fn what_answers_otherwise_is_not_what_it_is_called() {
         let says = |words| service.evidence.iter().any(|e| e.as_raw().contains(words));
         assert_eq!(
             says("does not answer as Redis does"),
-            kind != "redis" && kind != "nginx"
+            !matches!(kind, "redis" | "nginx" | "consul")
         );
     }
 }

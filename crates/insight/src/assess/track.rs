@@ -51,7 +51,7 @@ pub(crate) struct Absence {
 ///
 /// ```text
 /// claimed ── never answers as its kind does ─► doubted: what does it speak? ─┬─► disproved: named by that
-///                                                                            └─► relays it, or hides below TLS
+///                                                                            └─► relays it, or it hides
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Standing {
@@ -383,10 +383,15 @@ impl Track {
         };
         let is_another = match self.standing {
             Standing::Doubted => {
-                let is_hidden = matches!(outcome.protocol.as_deref(), None | Some("tls"));
+                // Servers of the web often have a port for something else too.
+                let says_little = match outcome.protocol.as_deref() {
+                    None | Some("tls") => true,
+                    Some("tcp") => entry.probe == ProbeKind::Http,
+                    Some(_) => false,
+                };
                 let spoken = outcome.protocol.as_deref().and_then(protocol);
                 let is_its_own = spoken.is_some_and(|spoken| spoken.probe == entry.probe);
-                self.standing = match (is_its_own, is_hidden || entry.relays) {
+                self.standing = match (is_its_own, says_little || entry.relays) {
                     (true, _) => Standing::Claimed,
                     (_, true) => Standing::Covers,
                     _ => Standing::Disproved,

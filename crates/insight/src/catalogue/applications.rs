@@ -88,6 +88,8 @@ pub(super) const KINDS: &[Kind] = &[
             Calls("uWSGI master"),
             Calls("uWSGI worker"),
         ],
+        // HTTP, or its own protocol, or FastCGI.
+        relays: true,
         ..HOST
     },
     Kind {
