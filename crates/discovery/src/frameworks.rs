@@ -1,4 +1,4 @@
-//! Which web framework a Python or Node program really imports.
+//! Which web framework a Python, Node, Ruby or Java program really loads.
 //!
 //! `uvicorn main:app` may be FastAPI or Starlette or neither; only the source tells. The source is a file
 //! of the container, and to open one may hang for ever (a dead network volume) or do harm (a FIFO, a

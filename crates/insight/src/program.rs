@@ -3,14 +3,16 @@
 //! The executable comes from the kernel. Where it cannot be read, the kernel's name of the process and
 //! `argv[0]` must agree; either alone proves nothing.
 
-use diogenes_proto::Process;
+use diogenes_proto::{Process, Untrusted};
+
+use crate::catalogue::{Language, is_name};
 
 /// What an interpreter was told to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runs<'a> {
     /// A file, by its path.
     Script(&'a str),
-    /// A module by name (`python3 -m`), or a Java class.
+    /// A module by name (`python3 -m`), a Java class or an Erlang application.
     Module(&'a str),
     /// Code on the command line, or nothing that could be read.
     Unnamed,
@@ -22,13 +24,19 @@ pub(crate) struct Program<'a> {
     /// Name of the executable file.
     pub(crate) executable: &'a str,
     /// The interpreter it is, and what it runs; None for a program of its own.
-    pub(crate) interpreted: Option<(&'static str, Runs<'a>)>,
+    pub(crate) interpreted: Option<(Language, Runs<'a>)>,
+    /// Arguments of the interpreter itself.
+    given: &'a [Untrusted],
+    /// Arguments of what it runs.
+    arguments: &'a [Untrusted],
 }
 
 /// How an interpreter's options look.
 struct Interpreter {
     /// Name without the version.
     name: &'static str,
+    /// What it interprets.
+    language: Language,
     /// Short options that take a value, in the same argument or the next.
     values: &'static str,
     /// Long options, or short ones of several letters, whose value is the next argument.
@@ -41,6 +49,7 @@ struct Interpreter {
 
 const PLAIN: Interpreter = Interpreter {
     name: "",
+    language: Language::Shell,
     values: "",
     long_values: &[],
     module: None,
@@ -51,6 +60,7 @@ const PLAIN: Interpreter = Interpreter {
 const INTERPRETERS: &[Interpreter] = &[
     Interpreter {
         name: "python",
+        language: Language::Python,
         values: "WX",
         long_values: &["--check-hash-based-pycs"],
         module: Some('m'),
@@ -58,6 +68,7 @@ const INTERPRETERS: &[Interpreter] = &[
     },
     Interpreter {
         name: "pypy",
+        language: Language::Python,
         values: "WX",
         module: Some('m'),
         code: Some('c'),
@@ -65,6 +76,7 @@ const INTERPRETERS: &[Interpreter] = &[
     },
     Interpreter {
         name: "node",
+        language: Language::Node,
         values: "rC",
         long_values: &[
             "--require",
@@ -78,30 +90,42 @@ const INTERPRETERS: &[Interpreter] = &[
     },
     Interpreter {
         name: "nodejs",
+        language: Language::Node,
         values: "rC",
         code: Some('e'),
         ..PLAIN
     },
     Interpreter {
         name: "ruby",
+        language: Language::Ruby,
         values: "IrCEK",
         code: Some('e'),
         ..PLAIN
     },
     Interpreter {
         name: "perl",
+        language: Language::Perl,
         values: "IMm",
         code: Some('e'),
         ..PLAIN
     },
     Interpreter {
+        name: "lua",
+        language: Language::Lua,
+        values: "l",
+        code: Some('e'),
+        ..PLAIN
+    },
+    Interpreter {
         name: "php",
-        values: "cdz",
+        language: Language::Php,
+        values: "cdzSt",
         code: Some('r'),
         ..PLAIN
     },
     Interpreter {
         name: "java",
+        language: Language::Java,
         long_values: &[
             "-cp",
             "-classpath",
@@ -109,6 +133,28 @@ const INTERPRETERS: &[Interpreter] = &[
             "-p",
             "--module-path",
             "--add-modules",
+            "--add-opens",
+            "--add-exports",
+            "--add-reads",
+            "--upgrade-module-path",
+        ],
+        ..PLAIN
+    },
+    // erl(1) executes it. Its flags come in groups, each begun by one of them.
+    Interpreter {
+        name: "beam.smp",
+        language: Language::Erlang,
+        ..PLAIN
+    },
+    Interpreter {
+        name: "dotnet",
+        language: Language::Dotnet,
+        long_values: &[
+            "--additionalprobingpath",
+            "--depsfile",
+            "--runtimeconfig",
+            "--roll-forward",
+            "--fx-version",
         ],
         ..PLAIN
     },
@@ -162,38 +208,74 @@ impl<'a> Program<'a> {
     /// What this process runs; None where that cannot be told.
     pub(crate) fn of(process: &'a Process) -> Option<Self> {
         let executable = executable(process)?;
-        let arguments = process.command.get(1..).unwrap_or_default();
-        let arguments = arguments.iter().map(|argument| argument.as_raw());
-        let interpreted = interpreter(executable).map(|i| (i.name, i.runs(arguments)));
+        let all = process.command.get(1..).unwrap_or_default();
+        let interpreter = interpreter(executable);
+        let (runs, given) = interpreter.map_or((Runs::Unnamed, 0), |i| i.runs(all));
+        let given = given.min(all.len());
         Some(Self {
             executable,
-            interpreted,
+            interpreted: interpreter.map(|i| (i.language, runs)),
+            given: &all[..given],
+            arguments: &all[given..],
         })
     }
 
     /// The name a person would give the process: the script's or module's, else the executable's.
     pub(crate) fn name(&self) -> &'a str {
-        match self.interpreted {
-            Some((_, Runs::Script(path))) => basename(path),
-            Some((_, Runs::Module(module))) => module,
-            _ => self.executable,
+        self.runs().unwrap_or(self.executable)
+    }
+
+    /// The name of what an interpreter runs: a file's without its folder, or a module's. None for a program of its
+    /// own, and for code without a name.
+    pub(crate) fn runs(&self) -> Option<&'a str> {
+        match self.interpreted?.1 {
+            Runs::Script(path) => Some(basename(path)),
+            Runs::Module(module) => Some(module),
+            Runs::Unnamed => None,
         }
     }
 
-    /// Whether a script of this name is run.
-    pub(crate) fn is_script(&self, name: &str) -> bool {
+    /// Whether an interpreter of this language runs what an installer has named so. Python, Ruby, Perl and Lua
+    /// install commands into a folder for programs; a script of that name elsewhere is somebody's own.
+    pub(crate) fn runs_installed(&self, language: Language, name: &str) -> bool {
         match self.interpreted {
-            // A shell script called like a server starts it at best; it is not the server.
-            Some(("sh" | "bash" | "dash" | "ash" | "busybox", _)) => false,
-            Some((_, Runs::Script(path))) => basename(path) == name,
+            Some((of, runs)) if of == language && of != Language::Shell => match runs {
+                Runs::Script(path) => {
+                    is_name(basename(path), name)
+                        && (is_file_name(name, language) || is_in_bin(path))
+                }
+                Runs::Module(module) => module == name,
+                Runs::Unnamed => false,
+            },
             _ => false,
         }
     }
 
-    /// Whether this module is run.
-    pub(crate) fn is_module(&self, name: &str) -> bool {
-        matches!(self.interpreted, Some((_, Runs::Module(module))) if module == name)
+    /// Whether the interpreter itself was given an argument that begins so.
+    pub(crate) fn given(&self, begins: &str) -> bool {
+        self.given
+            .iter()
+            .any(|word| word.as_raw().starts_with(begins))
     }
+
+    /// Whether what an interpreter runs was told this word.
+    pub(crate) fn is_told(&self, word: &str) -> bool {
+        self.arguments
+            .iter()
+            .any(|argument| argument.as_raw() == word)
+    }
+}
+
+/// Whether a program of this language goes by its file's name wherever that is.
+fn is_file_name(name: &str, language: Language) -> bool {
+    use Language::{Lua, Perl, Python, Ruby};
+    !matches!(language, Python | Ruby | Perl | Lua) || name.contains('.')
+}
+
+/// Whether a file is in a folder for programs: `/usr/bin`, `sbin`, `node_modules/.bin`, `gems/x/exe`.
+fn is_in_bin(path: &str) -> bool {
+    let folder = path.rsplit('/').nth(1);
+    matches!(folder, Some("bin" | "sbin" | ".bin" | "exe"))
 }
 
 /// The name of what a process executes.
@@ -212,46 +294,71 @@ fn executable(process: &Process) -> Option<&str> {
 }
 
 impl Interpreter {
-    /// Finds what is run behind the options.
-    fn runs<'a>(&self, mut arguments: impl Iterator<Item = &'a str>) -> Runs<'a> {
-        while let Some(argument) = arguments.next() {
+    /// Finds what is run behind the options, and how many arguments are the interpreter's own.
+    fn runs<'a>(&self, arguments: &'a [Untrusted]) -> (Runs<'a>, usize) {
+        if self.language == Language::Erlang {
+            return (erlang(arguments), arguments.len());
+        }
+        let is_java = self.language == Language::Java;
+        let word = |at: usize| arguments.get(at).map(Untrusted::as_raw);
+        let script = |at: usize| (word(at).map_or(Runs::Unnamed, Runs::Script), at + 1);
+        let module = |at: usize| (word(at).map_or(Runs::Unnamed, Runs::Module), at + 1);
+        let mut at = 0;
+        while let Some(argument) = word(at) {
+            at += 1;
             if self.long_values.contains(&argument) {
-                arguments.next();
-            } else if argument == "--" || self.name == "java" && argument == "-jar" {
-                return arguments.next().map_or(Runs::Unnamed, Runs::Script);
-            } else if argument.starts_with("--") || self.name == "java" && argument.starts_with('-')
-            {
+                at += 1;
+            } else if argument == "--" || is_java && argument == "-jar" {
+                return script(at);
+            } else if is_java && matches!(argument, "-m" | "--module") {
+                return module(at);
+            } else if argument.starts_with("--") || is_java && argument.starts_with(['-', '@']) {
             } else if let Some(letters) = argument.strip_prefix('-').filter(|l| !l.is_empty()) {
-                for (at, letter) in letters.char_indices() {
-                    let rest = &letters[at + letter.len_utf8()..];
+                for (place, letter) in letters.char_indices() {
+                    let rest = &letters[place + letter.len_utf8()..];
                     if Some(letter) == self.module {
-                        let module = if rest.is_empty() {
-                            arguments.next()
+                        return if rest.is_empty() {
+                            module(at)
                         } else {
-                            Some(rest)
+                            (Runs::Module(rest), at)
                         };
-                        return module.map_or(Runs::Unnamed, Runs::Module);
                     }
                     if Some(letter) == self.code {
-                        return Runs::Unnamed;
+                        return (Runs::Unnamed, at);
                     }
                     if self.values.contains(letter) {
-                        if rest.is_empty() {
-                            arguments.next();
-                        }
+                        at += usize::from(rest.is_empty());
                         break;
                     }
                 }
             } else if argument.is_empty() || argument == "-" {
-                return Runs::Unnamed;
-            } else if self.name == "java" {
-                return Runs::Module(argument);
+                return (Runs::Unnamed, at);
+            } else if is_java {
+                return (Runs::Module(argument), at);
+            } else if self.language == Language::Dotnet && argument == "exec" {
             } else {
-                return Runs::Script(argument);
+                return (Runs::Script(argument), at);
             }
         }
-        Runs::Unnamed
+        (Runs::Unnamed, at)
     }
+}
+
+/// What an Erlang virtual machine was told to start: `-s rabbit boot`, else the program that started it,
+/// `-progname couchdb`. Source: erl(1), init(3erl).
+fn erlang(arguments: &[Untrusted]) -> Runs<'_> {
+    let after = |flag: &str| {
+        let place = arguments.iter().position(|word| word.as_raw() == flag)?;
+        arguments.get(place + 1).map(Untrusted::as_raw)
+    };
+    let program = || {
+        after("-progname")
+            .map(basename)
+            .filter(|name| *name != "erl")
+    };
+    // What Elixir starts is Elixir; "-s erlang halt" is the end of a one-liner.
+    let started = after("-s").filter(|module| !matches!(*module, "elixir" | "erlang"));
+    started.or_else(program).map_or(Runs::Unnamed, Runs::Module)
 }
 
 /// The application that a Python server was told to serve: `main:app`, `shop.wsgi:application`.
@@ -393,13 +500,24 @@ mod tests {
             "uvicorn",
             &["/bin/sh", "/usr/bin/uvicorn"],
         );
-        assert!(!Program::of(&script).unwrap().is_script("uvicorn"));
+        let runs_uvicorn = |process| {
+            Program::of(process)
+                .unwrap()
+                .runs_installed(Language::Python, "uvicorn")
+        };
+        assert!(!runs_uvicorn(&script));
         let real = process(
             Some("/usr/bin/python3.11"),
             "uvicorn",
             &["python3", "/usr/bin/uvicorn"],
         );
-        assert!(Program::of(&real).unwrap().is_script("uvicorn"));
+        assert!(runs_uvicorn(&real));
+        let own = process(
+            Some("/usr/bin/python3.11"),
+            "python3",
+            &["python3", "/srv/uvicorn"],
+        );
+        assert!(!runs_uvicorn(&own));
     }
 
     #[test]

@@ -119,6 +119,44 @@ fn end_of_string(text: &str, ends: impl Fn(&str) -> bool) -> usize {
     text.len()
 }
 
+/// What a Ruby source names of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RubyImport<'a> {
+    /// A library: `require 'sinatra/base'`.
+    Library(&'a str),
+    /// A file beside the source: `require_relative 'app'`, without its extension.
+    Own(&'a str),
+}
+
+/// What a Ruby source requires, in its order; and Rails, where the application is named in its way, for what it
+/// requires is some files further.
+pub(super) fn ruby(source: &str) -> Vec<RubyImport<'_>> {
+    source.lines().filter_map(ruby_line).collect()
+}
+
+fn ruby_line(line: &str) -> Option<RubyImport<'_>> {
+    let line = line.trim();
+    if line.starts_with('#') {
+        return None;
+    }
+    if line.contains("Rails.application") {
+        return Some(RubyImport::Library("rails"));
+    }
+    let (relative, rest) = match line.strip_prefix("require_relative") {
+        Some(rest) => (true, rest),
+        None => (false, line.strip_prefix("require")?),
+    };
+    let rest = rest.trim_start_matches([' ', '(']);
+    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let (name, _) = rest[1..].split_once(quote)?;
+    // "require './app'" is of the working directory, which is where the file that says so lies.
+    match (relative, name.strip_prefix("./")) {
+        (_, Some(own)) => Some(RubyImport::Own(own)),
+        (true, None) => Some(RubyImport::Own(name)),
+        (false, None) => Some(RubyImport::Library(name)),
+    }
+}
+
 /// The modules that a JavaScript or TypeScript source imports or requires, in their order.
 pub(super) fn javascript(source: &str) -> Vec<String> {
     let mut modules = Vec::new();
@@ -173,6 +211,23 @@ mod tests {
             .into_iter()
             .map(|import| ".".repeat(import.dots) + &import.module)
             .collect()
+    }
+
+    #[test]
+    fn ruby_requires() {
+        use RubyImport::{Library, Own};
+        let source = "# require 'x'\nrequire 'sinatra/base'\n  require(\"json\")\nrequire_relative 'lib/app'\n\
+                      require './shop'\nrequired = 'y'\nrun Rails.application\nrequire File.join('a')\n";
+        assert_eq!(
+            ruby(source),
+            [
+                Library("sinatra/base"),
+                Library("json"),
+                Own("lib/app"),
+                Own("shop"),
+                Library("rails"),
+            ]
+        );
     }
 
     #[test]

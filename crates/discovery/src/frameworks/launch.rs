@@ -12,6 +12,10 @@ pub(super) enum Program {
     PythonFile(String),
     /// A JavaScript or TypeScript file, maybe without its extension, or a directory with an index.
     NodeFile(String),
+    /// A Ruby file, or the file that Rack's servers are told by.
+    RubyFile(String),
+    /// A Java archive.
+    JavaArchive(String),
     /// The launcher itself belongs to the framework: `flask run`.
     Told(&'static str),
 }
@@ -38,6 +42,27 @@ const NODE_OPTIONS_WITH_VALUE: &[&str] = &[
     "--env-file",
 ];
 
+/// How Ruby's servers call themselves once they serve; they find the application in `config.ru`. Sources: Puma's
+/// lib/puma/runner.rb, Unicorn's lib/unicorn/http_server.rb, Thin's lib/thin/server.rb.
+const RACK_TITLES: &[&str] = &[
+    "puma ",
+    "puma: ",
+    "unicorn master",
+    "unicorn worker",
+    "thin server ",
+];
+const RACK_SERVERS: &[&str] = &["puma", "unicorn", "thin", "rackup", "falcon"];
+const RACK_FILE: &str = "config.ru";
+/// java(1): those whose value is the next argument.
+const JAVA_OPTIONS_WITH_VALUE: &[&str] = &[
+    "-cp",
+    "-classpath",
+    "--class-path",
+    "-p",
+    "--module-path",
+    "--add-modules",
+];
+
 /// The program a process runs, where its source may tell a framework.
 pub(super) fn program(argv: &[Vec<u8>]) -> Option<Program> {
     let words: Vec<_> = argv
@@ -51,7 +76,12 @@ pub(super) fn program(argv: &[Vec<u8>]) -> Option<Program> {
         let inside = title.split_once('[')?.1.split_once(']')?.0;
         return module(inside.split(':').next()?, None);
     }
+    if RACK_TITLES.iter().any(|title| first.starts_with(title)) {
+        return Some(Program::RubyFile(RACK_FILE.to_owned()));
+    }
     match base_name(first) {
+        "java" => java(rest),
+        name if is_interpreter(name, "ruby") => ruby(rest),
         name if is_interpreter(name, "python") || is_interpreter(name, "pypy") => python(rest),
         "node" | "nodejs" | "bun" => node(rest),
         name => tool(name, rest),
@@ -88,6 +118,27 @@ fn node(mut words: &[&str]) -> Option<Program> {
             return None;
         } else if !first.starts_with('-') && *first != "run" {
             return Some(Program::NodeFile((*first).to_owned()));
+        }
+    }
+}
+
+fn ruby(words: &[&str]) -> Option<Program> {
+    let file = *words.iter().find(|word| !word.starts_with('-'))?;
+    let is_server = RACK_SERVERS.contains(&base_name(file));
+    let path = if is_server { RACK_FILE } else { file };
+    Some(Program::RubyFile(path.to_owned()))
+}
+
+fn java(words: &[&str]) -> Option<Program> {
+    let mut words = words.iter();
+    loop {
+        match *words.next()? {
+            "-jar" => return Some(Program::JavaArchive((*words.next()?).to_owned())),
+            word if JAVA_OPTIONS_WITH_VALUE.contains(&word) => {
+                words.next();
+            }
+            word if word.starts_with('-') => {}
+            _ => return None,
         }
     }
 }
@@ -203,6 +254,19 @@ mod tests {
                 script("dist/main"),
             ),
             ("node -e 1", None),
+            (
+                "ruby app.rb -p 80",
+                Some(Program::RubyFile("app.rb".into())),
+            ),
+            (
+                "/usr/bin/ruby3.1 /usr/bin/puma -p 80",
+                Some(Program::RubyFile("config.ru".into())),
+            ),
+            (
+                "java -Xmx1g -cp a:b -jar /app/shop.jar --port 80",
+                Some(Program::JavaArchive("/app/shop.jar".into())),
+            ),
+            ("java -cp a:b org.example.Main -jar x.jar", None),
             ("python3 -c pass", None),
             ("python3", None),
             ("pythonista app.py", None),
@@ -217,5 +281,10 @@ mod tests {
         }
         let title = b"gunicorn: worker [main:app]".to_vec();
         assert_eq!(program(&[title]), in_module("main", None));
+        let title = b"puma 5.6.5 (tcp://0.0.0.0:9292) [shop]".to_vec();
+        assert_eq!(
+            program(&[title]),
+            Some(Program::RubyFile("config.ru".into()))
+        );
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use super::imports::{PythonImport, javascript, python};
+use super::imports::{PythonImport, RubyImport, javascript, python, ruby};
 use super::launch::Program;
 use crate::regular;
 
@@ -27,7 +27,14 @@ const PYTHON: &[&str] = &[
     "falcon",
     "bottle",
     "pyramid",
+    "cherrypy",
+    "aiohttp",
 ];
+/// Libraries of Ruby that are frameworks, the one that tells most first.
+const RUBY: &[&str] = &["rails", "sinatra"];
+/// What the executable archives of Spring Boot hold near their beginning, as names of files. Source: Spring Boot's
+/// reference, "The Executable Jar Format".
+const SPRING: &[&str] = &["org/springframework/boot/loader/", "BOOT-INF/"];
 /// Packages of Node and the frameworks they are, the one that tells most first.
 const NODE: &[(&str, &str)] = &[
     ("@nestjs/core", "nestjs"),
@@ -65,6 +72,8 @@ pub(super) fn frameworks(
             reader.python_program(&search, &files.concat())
         }
         Program::NodeFile(file) => reader.node_program(&working_directory.join(file)),
+        Program::RubyFile(file) => reader.ruby_program(&working_directory.join(file)),
+        Program::JavaArchive(file) => reader.java_program(&working_directory.join(file)),
     }
 }
 
@@ -119,6 +128,34 @@ impl Reader<'_> {
         in_order(NODE.iter().map(|(_, name)| *name), &found)
     }
 
+    fn ruby_program(&mut self, file: &Path) -> Vec<&'static str> {
+        let Some((file, source)) = self.first_of(&[file.to_owned()]) else {
+            return Vec::new();
+        };
+        let imports = ruby(&source);
+        let mut found = ruby_frameworks(&imports);
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        if found.is_empty() {
+            for import in &imports {
+                if let RubyImport::Own(name) = import
+                    && let Some((_, source)) =
+                        self.first_of(&[directory.join(format!("{name}.rb"))])
+                {
+                    found.extend(ruby_frameworks(&ruby(&source)));
+                }
+            }
+        }
+        in_order(RUBY.iter().copied(), &found)
+    }
+
+    /// An archive's files are compressed, their names are not.
+    fn java_program(&mut self, file: &Path) -> Vec<&'static str> {
+        let archive = self.first_of(&[file.to_owned()]);
+        let is_spring =
+            archive.is_some_and(|(_, names)| SPRING.iter().any(|name| names.contains(name)));
+        Vec::from_iter(is_spring.then_some("spring"))
+    }
+
     fn first_of(&mut self, files: &[PathBuf]) -> Option<(PathBuf, String)> {
         files.iter().find_map(|file| {
             if self.left == 0 {
@@ -133,7 +170,9 @@ impl Reader<'_> {
 
 /// Reads a source file; None where it is not a regular file, or not there.
 fn read_source(root: &Path, path: &Path) -> Option<String> {
-    const EXTENSIONS: &[&str] = &["py", "js", "mjs", "cjs", "ts", "mts", "cts"];
+    const EXTENSIONS: &[&str] = &[
+        "py", "js", "mjs", "cjs", "ts", "mts", "cts", "rb", "ru", "jar", "war",
+    ];
     // The extension also keeps the files of /proc and /sys away, which may do something when read.
     let extension = path.extension()?.to_str()?;
     if !EXTENSIONS.contains(&extension) {
@@ -150,9 +189,27 @@ fn python_frameworks(imports: &[PythonImport]) -> Vec<&'static str> {
             .iter()
             .copied()
             .find(|name| import.dots == 0 && *name == first)
+            .filter(|name| *name != "aiohttp" || serves_by_aiohttp(import))
     };
     let found: Vec<_> = imports.iter().filter_map(top).collect();
     in_order(PYTHON.iter().copied(), &found)
+}
+
+/// aiohttp is a client as well; its server is a module of its own.
+fn serves_by_aiohttp(import: &PythonImport) -> bool {
+    import.module.starts_with("aiohttp.web") || import.names.iter().any(|name| name == "web")
+}
+
+fn ruby_frameworks(imports: &[RubyImport<'_>]) -> Vec<&'static str> {
+    let known = |import: &RubyImport<'_>| match import {
+        RubyImport::Library(name) => {
+            let first = name.split('/').next()?;
+            RUBY.iter().copied().find(|framework| *framework == first)
+        }
+        RubyImport::Own(_) => None,
+    };
+    let found: Vec<_> = imports.iter().filter_map(known).collect();
+    in_order(RUBY.iter().copied(), &found)
 }
 
 fn node_frameworks(modules: &[String]) -> Vec<&'static str> {
@@ -298,6 +355,41 @@ mod tests {
         assert_eq!(node("server"), ["express"]);
         assert_eq!(node("/app/dist"), ["fastify"]);
         assert!(node("plain.js").is_empty());
+    }
+
+    #[test]
+    fn finds_the_framework_of_ruby_and_java_programs() {
+        let root = tree(&[
+            ("app/config.ru", "require_relative 'app'\nrun App\n"),
+            ("app/app.rb", "require 'sinatra/base'\n"),
+            (
+                "rails/config.ru",
+                "require_relative \"config/environment\"\nrun Rails.application\n",
+            ),
+            ("plain/config.ru", "run ->(env) { [200, {}, ['hello']] }\n"),
+            (
+                "app/shop.jar",
+                "PK\u{3}\u{4}\u{14}META-INF/PK\u{3}\u{4}org/springframework/boot/loader/\n",
+            ),
+            ("app/other.jar", "PK\u{3}\u{4}META-INF/MANIFEST.MF"),
+        ]);
+        let read = |program| frameworks(root.path(), Path::new("/app"), &program);
+        let ruby = |file: &str| read(Program::RubyFile(file.into()));
+        assert_eq!(ruby("config.ru"), ["sinatra"]);
+        assert_eq!(ruby("/rails/config.ru"), ["rails"]);
+        assert!(ruby("/plain/config.ru").is_empty());
+        assert_eq!(read(Program::JavaArchive("shop.jar".into())), ["spring"]);
+        assert!(read(Program::JavaArchive("other.jar".into())).is_empty());
+    }
+
+    #[test]
+    fn aiohttp_serves_only_by_its_server() {
+        let root = tree(&[
+            ("app/serves.py", "from aiohttp import web\n"),
+            ("app/asks.py", "import aiohttp\n"),
+        ]);
+        assert_eq!(module(root.path(), "serves", None), ["aiohttp"]);
+        assert!(module(root.path(), "asks", None).is_empty());
     }
 
     #[test]

@@ -563,10 +563,7 @@ fn list_plain(items: impl Iterator<Item = String>) -> String {
 /// A sentence with a large first letter, unless it begins with a name of its own.
 fn capitalised(text: &str) -> String {
     // "nginx" begins a sentence as it is.
-    if crate::catalogue::KINDS
-        .iter()
-        .any(|kind| text.starts_with(kind.name))
-    {
+    if crate::catalogue::kinds().any(|kind| text.starts_with(kind.name)) {
         return text.to_owned();
     }
     let mut characters = text.chars();

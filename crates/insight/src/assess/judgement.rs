@@ -280,6 +280,9 @@ fn protocol(track: &Track, now: Timestamp) -> Fact {
 
 /// There is no way to ask it.
 fn unasked(track: &Track, now: Timestamp) -> Fact {
+    if track.is_worker() {
+        return at_work(track, now);
+    }
     if track.seen.entry.is_none() {
         return fact(
             Health::Unknown,
@@ -305,6 +308,26 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
         },
         _ => fact(Health::Unknown, "there is no way to ask it"),
     }
+}
+
+/// A worker: that it lives on is the proof that it works, as long as there is somebody to take work from.
+fn at_work(track: &Track, now: Timestamp) -> Fact {
+    if track.is_young(now) {
+        return fact(Health::Starting, "it has just started");
+    }
+    if let Some(broker) = &track.lost_broker {
+        let words =
+            format!("{broker} beside it does not work, where it probably takes its work from");
+        return fact(Health::Degraded, words);
+    }
+    let lives = match track.seen.pids.len() {
+        0 | 1 => "its process lives".to_owned(),
+        number => format!("its {number} processes live"),
+    };
+    fact(
+        Health::Healthy,
+        format!("it takes its work elsewhere and listens nowhere; {lives}"),
+    )
 }
 
 fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
@@ -345,15 +368,9 @@ fn alive(track: &Track, outcome: &ProbeOutcome) -> Fact {
             format!("{words}; what lies below cannot be asked"),
         );
     }
-    if let Some((spoken, own)) = track.contradiction() {
-        return fact(
-            Health::Healthy,
-            format!("it speaks {spoken}, not {own}: {words}"),
-        );
-    }
     // A connection is made by the kernel alone; that it left the queue is the service's own doing.
     let is_mere_connection = matches!(protocol, None | Some("tcp"))
-        && track.seen.entry.is_none()
+        && (track.seen.entry.is_none() || track.covers())
         && track
             .probe()
             .is_some_and(|spec| matches!(spec.kind, ProbeKind::Tcp | ProbeKind::Discover));

@@ -362,7 +362,12 @@ impl Assessor {
 
     fn settle(&mut self, now: Timestamp) {
         let is_frozen = self.container.is_frozen();
-        for track in &mut self.tracks {
+        for track in self.tracks.iter_mut().filter(|track| !track.is_worker()) {
+            track.settle(now, is_frozen);
+        }
+        let broker = self.lost_broker();
+        for track in self.tracks.iter_mut().filter(|track| track.is_worker()) {
+            track.lost_broker.clone_from(&broker);
             track.settle(now, is_frozen);
         }
         let own = [
@@ -375,6 +380,23 @@ impl Assessor {
             self.health = health;
             self.since = Some(now);
         }
+    }
+}
+
+/// What workers of the same container take their work from, the likeliest first.
+const BROKERS: [&str; 3] = ["queue", "cache", "db"];
+
+impl Assessor {
+    /// The service beside the workers that is most likely their broker, where none of its role works.
+    fn lost_broker(&self) -> Option<Untrusted> {
+        let of_role = |role| move |track: &&Track| track.role() == Some(role);
+        let role = BROKERS
+            .into_iter()
+            .find(|role| self.tracks.iter().any(|track| of_role(*role)(&track)))?;
+        let mut brokers = self.tracks.iter().filter(of_role(role));
+        let first = brokers.clone().next()?;
+        let all_lost = brokers.all(|track| track.health == Health::Unhealthy);
+        all_lost.then(|| first.name())
     }
 }
 

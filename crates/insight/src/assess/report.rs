@@ -8,6 +8,7 @@ use super::judgement::{FROZEN, Trouble};
 use super::track::{Presence, Track};
 use super::{Assessor, finding};
 use crate::order::sort_by;
+use crate::recognise::FRONT_ROLE;
 use crate::words::{count, decimal, list, role_words, sentence};
 
 /// Most services and findings told.
@@ -19,7 +20,18 @@ const MAX_PIDS: usize = 64;
 const MAX_PORTS: usize = 64;
 
 /// The order in which a reader wants to know: what faces the world first.
-const ROLES: [&str; 7] = ["proxy", "web", "api", "db", "cache", "queue", "worker"];
+const ROLES: [&str; 10] = [
+    "proxy",
+    "web",
+    "api",
+    "db",
+    "search",
+    "storage",
+    "cache",
+    "queue",
+    "worker",
+    "scheduler",
+];
 
 impl Assessor {
     /// The state of the container, from everything taken in so far. `snapshot_hash` names the snapshot it
@@ -59,9 +71,8 @@ impl Assessor {
         for track in &self.tracks {
             let mut service = service(track);
             let others = web - usize::from(serves_the_web(track));
-            let beside = track.seen.entry.and_then(|entry| entry.role_beside_web);
-            if let Some(role) = beside.filter(|_| others > 0) {
-                service.role = Some(role.to_owned());
+            if others > 0 && track.seen.entry.is_some_and(|entry| entry.fronts) {
+                service.role = Some(FRONT_ROLE.to_owned());
             }
             services.push(service);
         }
@@ -159,10 +170,7 @@ fn because(track: &Track) -> String {
 }
 
 fn serves_the_web(track: &Track) -> bool {
-    let is_proxy = track
-        .seen
-        .entry
-        .is_some_and(|entry| entry.role_beside_web.is_some());
+    let is_proxy = track.seen.entry.is_some_and(|entry| entry.fronts);
     track.role() == Some("web") && !is_proxy
 }
 

@@ -458,12 +458,19 @@ fn a_stranger_is_what_it_turns_out_to_speak() {
             ProbeKind::Redis,
             Health::Healthy,
         ),
-        ("ssh", "ssh", "shopd", None, ProbeKind::Ssh, Health::Healthy),
+        (
+            "ssh",
+            "ssh",
+            "shopd",
+            Some("ssh"),
+            ProbeKind::Ssh,
+            Health::Healthy,
+        ),
         (
             "vnc",
             "vnc",
             "shopd",
-            None,
+            Some("desktop"),
             ProbeKind::Discover,
             Health::Healthy,
         ),
@@ -566,53 +573,6 @@ fn what_never_answered_as_its_kind_is_not_condemned() {
     }
     assert_eq!(play.first().0, Health::Unknown);
     assert_eq!(play.codes(), Vec::<String>::new());
-}
-
-#[test]
-fn what_never_answers_as_its_kind_is_asked_once_what_it_speaks() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene::redis(),
-        now_ms: 0,
-    };
-    play.look();
-    let kind = |play: &Play| play.assessor.probe_of("redis:6379").unwrap().kind;
-    let garbled = || {
-        outcome(
-            Verdict::Garbled,
-            "what it answers to PING is something else",
-        )
-    };
-    let mut asked = 0;
-    while kind(&play) == ProbeKind::Redis {
-        play.probe(garbled());
-        play.wait(70_000);
-        asked += 1;
-        assert!(asked < 20, "never doubted");
-    }
-    assert_eq!(kind(&play), ProbeKind::Discover);
-    play.probe(discovers("http"));
-    assert_eq!(kind(&play), ProbeKind::Http);
-    assert_eq!(
-        play.first(),
-        (Health::Healthy, "it speaks http, not redis: answers".into())
-    );
-
-    // Where that is not to be found out, it is not asked again and again.
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene::redis(),
-        now_ms: 0,
-    };
-    play.look();
-    let mut discovered = 0;
-    for _ in 0..20 {
-        discovered += usize::from(kind(&play) == ProbeKind::Discover);
-        play.probe(garbled());
-        play.wait(70_000);
-    }
-    assert_eq!(discovered, 1);
-    assert_eq!(play.first().0, Health::Unknown);
 }
 
 #[test]
@@ -1206,4 +1166,227 @@ fn a_paused_container_is_not_asked_and_asked_anew_when_it_goes_on() {
     assert_eq!(play.probe(answers()), 1, "at once");
     assert_eq!(play.report().health, Health::Healthy);
     assert!(!play.assessor.is_restless());
+}
+
+#[test]
+fn what_answers_otherwise_is_not_what_it_is_called() {
+    // An executable called redis-server on Redis' port, and what it speaks; the same of one called nginx, which may
+    // pass on any protocol.
+    let redis = || {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/opt/redis-server", &["redis-server *:6379"])
+            .tcp("0.0.0.0", 6379, &[5])
+    };
+    let nginx = || {
+        let title = "nginx: master process nginx";
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/sbin/nginx", &[title])
+            .tcp("0.0.0.0", 6379, &[5])
+    };
+    // One of the web's servers, on a port of another protocol.
+    let consul = || {
+        Scene::new()
+            .process(1, 0, "/bin/consul", &["consul", "agent"])
+            .tcp("0.0.0.0", 8500, &[1])
+    };
+    for (scene, spoken, kind, name, role, key) in [
+        (
+            redis(),
+            "http",
+            "http",
+            "redis-server",
+            Some("web"),
+            "tcp:6379",
+        ),
+        (redis(), "tcp", "tcp", "redis-server", None, "tcp:6379"),
+        (
+            redis(),
+            "memcached",
+            "memcached",
+            "Memcached",
+            Some("cache"),
+            "tcp:6379",
+        ),
+        (
+            redis(),
+            "tls",
+            "redis",
+            "Redis",
+            Some("cache"),
+            "redis:6379",
+        ),
+        (
+            redis(),
+            "redis",
+            "redis",
+            "Redis",
+            Some("cache"),
+            "redis:6379",
+        ),
+        (
+            consul(),
+            "tcp",
+            "consul",
+            "Consul",
+            Some("coordination"),
+            "consul:8500",
+        ),
+        (
+            nginx(),
+            "redis",
+            "nginx",
+            "nginx",
+            Some("web"),
+            "nginx:6379",
+        ),
+    ] {
+        let mut play = Play {
+            assessor: Assessor::new(),
+            scene,
+            now_ms: 0,
+        };
+        play.look();
+        assert_ne!(play.report().services[0].kind, "http");
+        play.probe(outcome(Verdict::Garbled, "answers, but not as it should"));
+        let due = play.assessor.due(at(0));
+        assert_eq!(due[0].spec.kind, ProbeKind::Discover, "{spoken}");
+        play.assessor.probed(at(0), &due[0].key, discovers(spoken));
+        play.wait(1000);
+        play.look();
+        play.look();
+        let service = play.report().services.remove(0);
+        let told = (
+            service.kind.as_str(),
+            service.name.as_raw(),
+            service.role.as_deref(),
+        );
+        assert_eq!(told, (kind, name, role), "{spoken}");
+        assert_eq!(service.key, key);
+        let says = |words| service.evidence.iter().any(|e| e.as_raw().contains(words));
+        assert_eq!(
+            says("does not answer as Redis does"),
+            !matches!(kind, "redis" | "nginx" | "consul")
+        );
+    }
+}
+
+#[test]
+fn a_process_that_takes_the_place_of_a_disproved_one_is_believed_anew() {
+    let scene = |pid| {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(pid, 1, "/usr/bin/redis-server", &["redis-server *:6379"])
+            .tcp("0.0.0.0", 6379, &[pid])
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: scene(5),
+        now_ms: 0,
+    };
+    play.look();
+    play.probe(outcome(Verdict::Garbled, "answers, but not as it should"));
+    play.probe(discovers("http"));
+    assert_eq!(play.report().services[0].kind, "http");
+    play.see(scene(6));
+    play.probe(answers());
+    let service = play.report().services.remove(0);
+    assert_eq!(
+        (service.kind.as_str(), service.health),
+        ("redis", Health::Healthy)
+    );
+}
+
+#[test]
+fn who_is_called_nginx_must_say_so_where_no_title_does() {
+    for (title, product, kind) in [
+        ("nginx -m http.server 80", "SimpleHTTP", "http"),
+        ("nginx -g daemon off; master_process off;", "nginx", "nginx"),
+        ("nginx: master process nginx", "SimpleHTTP", "nginx"),
+    ] {
+        let mut play = Play {
+            assessor: Assessor::new(),
+            scene: Scene::new()
+                .process(1, 0, "/usr/sbin/nginx", &[title])
+                .tcp("0.0.0.0", 80, &[1]),
+            now_ms: 0,
+        };
+        play.look();
+        play.probe(ProbeOutcome {
+            protocol: Some("http".into()),
+            product: Some(product.into()),
+            ..answers()
+        });
+        assert_eq!(play.report().services[0].kind, kind, "{title}");
+    }
+}
+
+#[test]
+fn a_worker_is_judged_by_its_life() {
+    let scene = |cpu_ms| {
+        let command = ["python3", "/usr/bin/celery", "-A", "tasks", "worker"];
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/bin/python3.11", &command)
+            .with(|p| p.frameworks = vec!["django".into()])
+            .process(6, 5, "/usr/bin/python3.11", &command)
+            .with(|p| p.cpu_ms = cpu_ms)
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: scene(0),
+        now_ms: 0,
+    };
+    play.look();
+    play.wait(10_000);
+    play.see(scene(10));
+    let service = play.report().services.remove(0);
+    assert_eq!(
+        (service.kind.as_str(), service.role.as_deref()),
+        ("celery", Some("worker"))
+    );
+    assert_eq!(
+        (service.health, service.activity),
+        (Health::Healthy, Some(Activity::Idle))
+    );
+    assert!(service.evidence[0].as_raw().contains("2 processes live"));
+    play.wait(10_000);
+    play.see(scene(9000));
+    assert_eq!(play.report().services[0].activity, Some(Activity::Busy));
+    play.see(Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]));
+    assert_eq!(play.report().services[0].health, Health::Unhealthy);
+}
+
+#[test]
+fn a_worker_without_its_broker_is_degraded() {
+    let worker = || {
+        let command = ["python3", "/usr/bin/celery", "-A", "tasks", "worker"];
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/bin/python3.11", &command)
+    };
+    let redis = |scene: Scene, pid, port| {
+        scene
+            .process(pid, 1, "/usr/bin/redis-server", &["redis-server *:6379"])
+            .tcp("0.0.0.0", port, &[pid])
+    };
+    let health = |play: &mut Play| {
+        let services = play.report().services;
+        services
+            .iter()
+            .find(|s| s.kind == "celery")
+            .map(|s| s.health)
+    };
+    let mut play = Play::healthy(redis(worker(), 6, 6379));
+    assert_eq!(health(&mut play), Some(Health::Healthy));
+    play.see(worker());
+    assert_eq!(health(&mut play), Some(Health::Degraded));
+    let mut two = Play::healthy(redis(redis(worker(), 6, 6379), 7, 6380));
+    two.see(redis(worker(), 7, 6380));
+    assert_eq!(
+        health(&mut two),
+        Some(Health::Healthy),
+        "the other one may be its broker"
+    );
 }

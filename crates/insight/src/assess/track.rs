@@ -11,7 +11,7 @@ use diogenes_proto::{
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
 use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
-use crate::catalogue::{self, Layer};
+use crate::catalogue::{self, Kind, Layer, protocol, refined};
 use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
@@ -48,6 +48,25 @@ pub(crate) struct Absence {
     pub(crate) zombie: Option<u32>,
 }
 
+/// What becomes of the claim that its process makes once its socket has been heard.
+///
+/// ```text
+/// claimed ── never answers as its kind does ─► doubted: what does it speak? ─┬─► disproved: named by that
+///                                                                            └─► relays it, or it hides
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    /// Nothing speaks against it, or nothing was claimed.
+    #[default]
+    Claimed,
+    /// What it speaks is being found out.
+    Doubted,
+    /// It is what it claims, and speaks something else: a proxy of any protocol, or TLS.
+    Covers,
+    /// It is something else.
+    Disproved,
+}
+
 /// What probes have taught of a service.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Learnt {
@@ -57,11 +76,12 @@ pub(crate) struct Learnt {
     pub(crate) protocol: Option<String>,
     /// When the certificate that it shows expires.
     pub(crate) expires_at: Option<Timestamp>,
+    /// The kind it says it is, where that is another one than its process showed.
+    kind: Option<&'static Kind>,
     version_asked: bool,
     /// Whether the installed packages were asked for its version, in this life.
     looked_up: bool,
     readiness: Readiness,
-    doubt: Doubt,
     /// Mere connections since it last answered a question.
     silent_visits: Option<u8>,
 }
@@ -77,26 +97,6 @@ enum Readiness {
     /// There is none.
     Nowhere,
 }
-
-/// Whether a service speaks what its kind speaks, where it never answered so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doubt {
-    /// So many answers in a row were something else.
-    Garbled(u8),
-    /// What it speaks is found out now.
-    Asking,
-    /// It was asked, once in its life.
-    Settled,
-}
-
-impl Default for Doubt {
-    fn default() -> Self {
-        Self::Garbled(0)
-    }
-}
-
-/// Answers in a row that are something else before a service is asked what it speaks.
-const DOUBTED_AFTER: u8 = 3;
 
 /// Mere connections between two questions to a service that writes a warning about everybody who asks, but not about
 /// who just connects, as RabbitMQ does: it is asked every five minutes.
@@ -114,6 +114,7 @@ pub(crate) struct Track {
     pub(crate) stuck: Option<Stuck>,
     pub(crate) full_since: Option<Timestamp>,
     pub(crate) learnt: Learnt,
+    standing: Standing,
     pub(crate) schedule: Schedule,
     /// Which of the ways to probe it is used.
     pub(crate) way: usize,
@@ -126,6 +127,8 @@ pub(crate) struct Track {
     pub(crate) outcome: Option<(Timestamp, ProbeOutcome)>,
     /// Whether a connection made by a probe was seen to be accepted; None where that was not seen either way.
     pub(crate) accepts: Option<bool>,
+    /// Of a worker: what it probably takes its work from, where that does not work.
+    pub(crate) lost_broker: Option<Untrusted>,
     restarts: VecDeque<Timestamp>,
     pub(crate) activity: Option<Activity>,
     pub(crate) health: Health,
@@ -144,6 +147,7 @@ impl Track {
             stuck: None,
             full_since: None,
             learnt: Learnt::default(),
+            standing: Standing::default(),
             schedule: Schedule::at_once(now, pace),
             way: 0,
             proven: false,
@@ -151,6 +155,7 @@ impl Track {
             probes: None,
             outcome: None,
             accepts: None,
+            lost_broker: None,
             restarts: VecDeque::new(),
             activity: None,
             health: Health::Unknown,
@@ -162,6 +167,11 @@ impl Track {
     /// The main process, by pid and start; None where it could not be seen.
     pub(crate) fn main(&self) -> Option<(u32, Timestamp)> {
         Some((*self.seen.pids.first()?, self.seen.started_at?))
+    }
+
+    /// Whether it takes its work from elsewhere.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.seen.entry.is_some_and(|entry| !entry.listens)
     }
 
     /// Whether it is there as it should be.
@@ -198,6 +208,11 @@ impl Track {
         now: Timestamp,
     ) {
         let is_reborn = self.main() != main_of(&seen);
+        if is_reborn {
+            self.standing = Standing::Claimed;
+        } else if self.standing == Standing::Disproved {
+            seen.contradict();
+        }
         let is_other_kind = self.seen.kind != seen.kind;
         let inodes = |s: &Recognised| s.listeners.iter().map(|l| l.inode).collect::<Vec<_>>();
         let has_other_listeners = inodes(&self.seen) != inodes(&seen);
@@ -275,7 +290,8 @@ impl Track {
             .or(self.seen.probes.first())?
             .clone();
         spec.kind = match self.learnt.protocol.as_deref() {
-            _ if self.learnt.doubt == Doubt::Asking => ProbeKind::Discover,
+            _ if self.standing == Standing::Doubted => ProbeKind::Discover,
+            None if self.covers() => ProbeKind::Discover,
             None => spec.kind,
             Some("http2") => ProbeKind::Tcp,
             // What has no probe of its own greets: its greeting is its sign of life, and nothing else is said to it.
@@ -337,7 +353,6 @@ impl Track {
             self.learn_of_readiness(&outcome, asked.as_ref());
             self.learn(&outcome, kind, now);
         }
-        self.doubt(&outcome);
         self.count(&outcome);
         match outcome.verdict {
             Verdict::Alive => {
@@ -353,6 +368,7 @@ impl Track {
             Verdict::Refused | Verdict::Garbled if !self.proven && self.try_next_way() => {
                 self.schedule.again_in(now, Duration::ZERO);
             }
+            Verdict::Garbled if self.doubt(now) => self.schedule.again_in(now, Duration::ZERO),
             Verdict::Impossible => self.schedule.again_in(now, Duration::ZERO),
             Verdict::Refused | Verdict::Silent | Verdict::Garbled if self.is_young(now) => {
                 self.schedule.again_in(now, QUICK);
@@ -406,6 +422,7 @@ impl Track {
 
     fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>, now: Timestamp) {
         self.learnt.version_asked = true;
+        self.weigh(outcome);
         if outcome.expires_at.is_some() {
             self.learnt.expires_at = outcome.expires_at;
         }
@@ -413,7 +430,7 @@ impl Track {
         let is_told = match kind {
             // What has just started may not speak yet.
             Some(ProbeKind::Discover) if protocol == Some("tcp") => {
-                self.seen.entry.is_none() && !self.is_young(now)
+                (self.seen.entry.is_none() || self.covers()) && !self.is_young(now)
             }
             Some(ProbeKind::Discover) => true,
             // Not even a known server is asked in plain words again where only TLS is spoken.
@@ -439,26 +456,68 @@ impl Track {
         if outcome.product.is_some() {
             self.learnt.product.clone_from(&outcome.product);
         }
+        let product = outcome.product.as_ref().map(Untrusted::as_raw);
+        let version = outcome.version.as_ref().map(Untrusted::as_raw);
+        let refined = |entry| refined(entry, product, version);
+        self.learnt.kind = self.entry().and_then(refined).or(self.learnt.kind);
     }
 
-    /// Notes an answer in another protocol than its kind's; after a few, and where it never answered as its kind
-    /// does, it is asked what it does speak.
-    fn doubt(&mut self, outcome: &ProbeOutcome) {
-        let is_other = outcome.verdict == Verdict::Garbled && !self.proven;
-        self.learnt.doubt = match self.learnt.doubt {
-            Doubt::Asking => Doubt::Settled,
-            Doubt::Garbled(times) if is_other && times + 1 == DOUBTED_AFTER => Doubt::Asking,
-            Doubt::Garbled(times) if is_other => Doubt::Garbled(times + 1),
-            Doubt::Garbled(_) => Doubt::default(),
-            Doubt::Settled => Doubt::Settled,
+    /// Begins to doubt what it claims to be; false where nothing was claimed, or the claim is decided. What has just
+    /// started may not speak as it will.
+    fn doubt(&mut self, now: Timestamp) -> bool {
+        let begins = !self.proven
+            && self.seen.entry.is_some()
+            && self.standing == Standing::Claimed
+            && !self.is_young(now);
+        if begins {
+            self.standing = Standing::Doubted;
+        }
+        begins
+    }
+
+    /// Holds what it answered against what it claims to be.
+    fn weigh(&mut self, outcome: &ProbeOutcome) {
+        let Some(entry) = self.seen.entry else {
+            return;
         };
+        let is_another = match self.standing {
+            Standing::Doubted => {
+                // Servers of the web often have a port for something else too.
+                let says_little = match outcome.protocol.as_deref() {
+                    None | Some("tls") => true,
+                    Some("tcp") => entry.probe == ProbeKind::Http,
+                    Some(_) => false,
+                };
+                let spoken = outcome.protocol.as_deref();
+                let is_its_own = spoken.and_then(ProbeKind::speaking) == Some(entry.probe);
+                self.standing = match (is_its_own, says_little || entry.relays) {
+                    (true, _) => Standing::Claimed,
+                    (_, true) => Standing::Covers,
+                    _ => Standing::Disproved,
+                };
+                self.standing == Standing::Disproved
+            }
+            // Any program may be called nginx; nginx says so twice more, in its title and in its answers.
+            Standing::Claimed => {
+                let product = outcome.product.as_ref().map(Untrusted::as_raw);
+                self.seen.untitled
+                    && product.is_some_and(|product| !product.eq_ignore_ascii_case(entry.kind))
+            }
+            Standing::Covers | Standing::Disproved => false,
+        };
+        if is_another {
+            self.standing = Standing::Disproved;
+            self.seen.contradict();
+            self.learnt = Learnt {
+                protocol: outcome.protocol.clone(),
+                ..Learnt::default()
+            };
+        }
     }
 
-    /// What it speaks and what its kind speaks, where these differ.
-    pub(crate) fn contradiction(&self) -> Option<(&str, &'static str)> {
-        let own = self.seen.entry?.probe.protocol()?;
-        let spoken = self.learnt.protocol.as_deref()?;
-        (spoken != own && spoken != "tls").then_some((spoken, own))
+    /// Whether it is what it claims, though it answers in another protocol.
+    pub(crate) fn covers(&self) -> bool {
+        self.standing == Standing::Covers
     }
 
     /// Turns to the next way of probing; false, and back to the first, where all were tried.
@@ -471,17 +530,25 @@ impl Track {
         false
     }
 
+    /// The entry of what it is, as far as is known: what it says it is, what its process is, or the one product
+    /// that speaks as it does.
+    pub(crate) fn entry(&self) -> Option<&'static Kind> {
+        let spoken = || protocol(self.learnt.protocol.as_deref()?)?.kind();
+        self.learnt.kind.or(self.seen.entry).or_else(spoken)
+    }
+
     /// The kind as far as it is known: the catalogue's, or what the service turned out to speak.
     pub(crate) fn kind(&self) -> &str {
-        match &self.learnt.protocol {
-            Some(protocol) if self.seen.entry.is_none() => protocol,
-            _ => self.seen.kind,
+        match (self.entry(), &self.learnt.protocol) {
+            (Some(entry), _) => entry.kind,
+            (None, Some(protocol)) => protocol,
+            (None, None) => self.seen.kind,
         }
     }
 
     /// The name for people. An unknown program that speaks a known kind's own protocol is of that kind.
     pub(crate) fn name(&self) -> Untrusted {
-        match catalogue::find(self.kind()) {
+        match self.entry() {
             Some(entry) => entry.name.into(),
             None => self.seen.name.clone(),
         }
@@ -489,10 +556,8 @@ impl Track {
 
     /// The role it has by itself.
     pub(crate) fn role(&self) -> Option<&'static str> {
-        match self.kind() {
-            "http" => Some("web"),
-            kind => catalogue::find(kind).map(|entry| entry.role),
-        }
+        let spoken = || protocol(self.learnt.protocol.as_deref()?)?.role();
+        self.entry().map(|entry| entry.role).or_else(spoken)
     }
 
     /// It may move again: what it was asked meanwhile, it could not answer.
@@ -531,7 +596,6 @@ impl Learnt {
         // The files may be others now.
         self.version_asked = false;
         self.looked_up = false;
-        self.doubt = Doubt::default();
         self.silent_visits = None;
         if self.readiness == Readiness::Nowhere {
             self.readiness = Readiness::Unasked;

@@ -1,14 +1,15 @@
 //! Which processes belong together: a master and its workers, and whoever shares a listening socket.
 //!
-//! A child joins its parent where it is the same kind of program, or, unknown itself, executes the same file
-//! (a worker that `multiprocessing` forked), and has no listener of its own. Unknown processes that hold the
-//! same listener join too. Two known kinds never join: a socket that leaked from one into the other stays
-//! with the one that has had it longer.
+//! A child joins its parent where it is the same kind of program; or, unknown itself and without a listener of its
+//! own, where it executes the same file (a worker that `multiprocessing` forked), or a helper that the parent's
+//! kind is known to have. Nobody joins a supervisor: what it starts is not part of it. Unknown processes that hold
+//! the same listener join too. Two known kinds never join: a socket that leaked from one into the other stays with
+//! the one that has had it longer.
 
 use diogenes_proto::{Process, Snapshot, Transport};
 
 use super::claim;
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, Layer};
 use crate::order::{ByPid, sort_by_key};
 
 /// Processes that belong together.
@@ -127,12 +128,22 @@ impl<'a> Forest<'a> {
             let has_own = self.held[child]
                 .iter()
                 .any(|listener| self.held[parent].binary_search(listener).is_err());
+            let is_helper =
+                self.claims[parent].is_some_and(|of| claim::is_helper(&self.processes[child], of));
+            if is_helper {
+                // Postfix' smtpd is not OpenSMTPD, whose executable has the same name.
+                self.claims[child] = None;
+            }
             let is_kin = match (self.claims[parent], self.claims[child]) {
-                (Some(parent), Some(child)) => parent.kind == child.kind,
-                (_, None) => serves[parent] && self.executes_the_same(parent, child),
+                // One that does its own work may bind in a child: squid, haproxy, an FTP server's data connection.
+                (Some(parent), Some(child)) => {
+                    parent.kind == child.kind && (!has_own || parent.layer == Layer::Server)
+                }
+                (Some(of), None) if is_helper || of.layer == Layer::Supervisor => is_helper,
+                (_, None) => serves[parent] && self.executes_the_same(parent, child) && !has_own,
                 (None, Some(_)) => false,
             };
-            if is_kin && !has_own && self.processes[child].state != 'Z' {
+            if is_kin && self.processes[child].state != 'Z' {
                 self.join(parent, child);
                 serves[child] = true;
             }

@@ -8,7 +8,8 @@
 //!
 //! A service is a family of processes that is of a known kind or listens on TCP. Evidence must agree: an
 //! executable of a known name counts where it listens or has given itself its kind's title, as a sleeping
-//! `postgres` does not; a script named `nginx` is a script.
+//! `postgres` does not; a script named `nginx` is a script. What the socket answers is heard later, and may
+//! contradict the claim ([`Recognised::contradict`]).
 
 mod claim;
 mod family;
@@ -34,6 +35,9 @@ pub const MAX_SERVICES: usize = 128;
 /// UDP ports from here on are usually a client's, given out by the kernel (`ip_local_port_range`, ip(7)).
 const EPHEMERAL_PORTS: u16 = 32_768;
 
+/// What a web server is that stands before another.
+pub(crate) const FRONT_ROLE: &str = "proxy";
+
 /// A service as a snapshot shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recognised {
@@ -47,6 +51,9 @@ pub struct Recognised {
     pub kind: &'static str,
     /// `cache`, `web`, …; None where unknown.
     pub role: Option<&'static str>,
+    /// Whether programs of this kind give themselves a title, and none of its processes has: what it answers must
+    /// then say what it is.
+    pub untitled: bool,
     /// What its files tell of its version.
     pub version: Option<Untrusted>,
     /// Where its program comes from; None where its processes could not be seen.
@@ -113,7 +120,11 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
         .iter()
         .map(|&index| snapshot.listeners[index].clone())
         .collect();
-    let listens = listeners.iter().any(|l| l.transport != Transport::Udp);
+    // Any UDP socket may be a client's, but for one on the very port that the kind is known for.
+    let known_port = family.claim.and_then(|claim| claim.default_port);
+    let listens = listeners
+        .iter()
+        .any(|l| l.transport != Transport::Udp || known_port.is_some() && l.port == known_port);
     let listens_tcp = listeners.iter().any(|l| l.transport == Transport::Tcp);
     let entry = claim::of_family(family, listens);
     if entry.is_none() && !listens_tcp {
@@ -129,6 +140,7 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
         service.kind = entry.kind;
         service.name = entry.name.into();
         service.role = Some(entry.role);
+        service.untitled = claim::is_untitled(entry, family);
         service.version = main
             .executable
             .as_ref()
@@ -168,6 +180,7 @@ fn describe_process(main: &Process) -> Recognised {
         entry: None,
         kind: "process",
         role: None,
+        untitled: false,
         version: None,
         origin: None,
         ports: Vec::new(),
@@ -192,20 +205,10 @@ fn called<'a>(process: &'a Process, program: &Program<'a>) -> &'a str {
     }
 }
 
-/// Programs that start another and reap what is left behind: as a first process, not what the container is for.
-const INITS: &[&str] = &[
-    "diogenes-agent",
-    "tini",
-    "tini-static",
-    "docker-init",
-    "dumb-init",
-    "catatonit",
-];
-
 /// The container's first process, or what an init there has started, where there is nothing else to tell of.
 fn main_process(snapshot: &Snapshot) -> Option<Recognised> {
     let is_init =
-        |p: &Process| Program::of(p).is_some_and(|program| INITS.contains(&program.executable));
+        |p: &Process| claim::of_process(p).is_some_and(|kind| kind.layer == Layer::Supervisor);
     let processes = || snapshot.processes.iter().filter(|p| p.state != 'Z');
     let below_init = processes().any(|p| p.container_pid == 1 && is_init(p));
     let init = processes().min_by_key(|p| {
@@ -247,6 +250,7 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                 entry: None,
                 kind: "tcp",
                 role: None,
+                untitled: false,
                 version: None,
                 origin: None,
                 ports: vec![port],
@@ -295,14 +299,39 @@ fn ascending(mut ports: Vec<u16>) -> Vec<u16> {
     ports
 }
 
-/// A service's key before it is made unique: kind and lowest port, else kind and name.
+impl Recognised {
+    /// What is left of a claim that its answers contradict: a program that listens.
+    pub(crate) fn contradict(&mut self) {
+        let Some(entry) = self.entry.take() else {
+            return;
+        };
+        let words = format!(
+            "it looks like {}, but does not answer as {0} does",
+            entry.name
+        );
+        self.evidence.insert(0, sentence(words));
+        self.kind = "tcp";
+        self.name = self.program.clone();
+        self.role = None;
+        self.version = None;
+        self.untitled = false;
+        for probe in &mut self.probes {
+            probe.kind = ProbeKind::Discover;
+        }
+        self.key = key(self.kind, self);
+    }
+}
+
+/// A service's key before it is made unique: kind and port (the kind's usual one, else the lowest), else kind and
+/// name.
 fn key(kind: &str, service: &Recognised) -> String {
+    let usual = service.entry.and_then(|entry| entry.default_port);
     let tcp = service
         .listeners
         .iter()
         .filter(|l| l.transport == Transport::Tcp)
         .filter_map(|l| l.port)
-        .min();
+        .min_by_key(|&port| (Some(port) != usual, port));
     if let Some(port) = tcp.or(service.ports.first().copied()) {
         return format!("{kind}:{port}");
     }
@@ -348,15 +377,12 @@ pub(crate) fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
 /// Gives each service the role it has beside the others: nginx is a proxy where something else serves the web.
 fn settle_roles(services: &mut [Recognised]) {
     for at in 0..services.len() {
-        let beside = services[at].entry.and_then(|entry| entry.role_beside_web);
+        let fronts = services[at].entry.is_some_and(|entry| entry.fronts);
         let is_web = |(other, service): (usize, &Recognised)| {
-            other != at
-                && service
-                    .entry
-                    .is_some_and(|e| e.role == "web" && e.role_beside_web.is_none())
+            other != at && service.entry.is_some_and(|e| e.role == "web" && !e.fronts)
         };
-        if beside.is_some() && services.iter().enumerate().any(is_web) {
-            services[at].role = beside;
+        if fronts && services.iter().enumerate().any(is_web) {
+            services[at].role = Some(FRONT_ROLE);
         }
     }
 }
@@ -376,11 +402,6 @@ fn application_of<'a>(family: &Family<'a>) -> Option<&'a str> {
         .processes
         .iter()
         .find_map(|process| application(process))
-}
-
-/// Whether a framework or server with this layer needs a listener to be believed.
-fn needs_listener(layer: Layer) -> bool {
-    layer == Layer::Runtime
 }
 
 #[cfg(test)]

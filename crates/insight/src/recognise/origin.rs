@@ -1,8 +1,8 @@
 //! Where a service's program comes from: what to ask the installed packages for, to learn its version.
 
-use diogenes_proto::{Language, Origin, Process, Untrusted};
+use diogenes_proto::{Language as Libraries, Origin, Process, Untrusted};
 
-use crate::catalogue::{Kind, Layer};
+use crate::catalogue::{Kind, Language, Layer};
 use crate::program::{Program, Runs};
 
 /// Most archives of a class path that are asked for.
@@ -17,14 +17,14 @@ pub(super) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
     let executable = || main.executable.clone().into_iter().collect();
     let layer = kind.map_or(Layer::Server, |kind| kind.layer);
     let interpreted = Program::of(main).and_then(|program| program.interpreted);
-    let Some((interpreter, runs)) = interpreted.filter(|_| layer != Layer::Runtime) else {
+    let Some((language, runs)) = interpreted.filter(|_| layer != Layer::Runtime) else {
         origin.files = executable();
         return origin;
     };
-    origin.language = match interpreter {
-        "python" | "pypy" => Some(Language::Python),
-        "node" | "nodejs" => Some(Language::Node),
-        "ruby" => Some(Language::Ruby),
+    origin.language = match language {
+        Language::Python => Some(Libraries::Python),
+        Language::Node => Some(Libraries::Node),
+        Language::Ruby => Some(Libraries::Ruby),
         _ => None,
     };
     origin.libraries = kind.map(|kind| kind.kind.into()).into_iter().collect();
@@ -36,7 +36,7 @@ pub(super) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
     if layer != Layer::Framework {
         match runs {
             Runs::Script(path) => origin.files.push(path.into()),
-            Runs::Module(_) if interpreter == "java" => origin.files = archives(main),
+            Runs::Module(_) if language == Language::Java => origin.files = archives(main),
             Runs::Module(_) | Runs::Unnamed => {}
         }
     }

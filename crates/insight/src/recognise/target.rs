@@ -2,14 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use diogenes_proto::{Listener, ProbeTarget, Transport};
+use diogenes_proto::{Listener, ProbeTarget, Transport, Untrusted};
 
 use crate::order::sort_by_key;
 
 /// Most ways that are tried for one service.
 const MAX_TARGETS: usize = 4;
 
-/// A service's addresses for probing, the likeliest to work first. A wildcard address becomes loopback: for
+/// A service's addresses for probing, the likeliest to work first: its usual port, then those that are open to
+/// others, for what only listens on loopback is often there to shut it down or to look inside. A wildcard address becomes loopback: for
 /// `::` both loopbacks, as a snapshot does not tell a dual-stack socket (which 127.0.0.1 reaches, also where
 /// the container has no IPv6) from an IPv6-only one.
 pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> Vec<ProbeTarget> {
@@ -21,6 +22,7 @@ pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> 
     sort_by_key(&mut tcp, |&(p, address)| {
         (
             Some(p) != port,
+            address.is_loopback(),
             p,
             address.is_ipv6(),
             !address.is_unspecified(),
@@ -49,13 +51,27 @@ pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> 
         let paths = listeners.iter().filter(|l| l.transport == Transport::Unix);
         targets.extend(
             paths
-                .filter_map(|l| l.path.clone())
+                .flat_map(unix_paths)
                 .take(MAX_TARGETS)
                 .map(ProbeTarget::Unix),
         );
     }
     targets.truncate(MAX_TARGETS);
     targets
+}
+
+/// Where a Unix socket is: under the path that the kernel has of it, or, where that ends with its owner's pid, first
+/// without. Supervisor binds such a path and renames it (supervisor/http.py); the kernel keeps the first name.
+fn unix_paths(listener: &Listener) -> Vec<Untrusted> {
+    let Some(path) = &listener.path else {
+        return Vec::new();
+    };
+    let renamed = path.as_raw().rsplit_once('.').filter(|(_, end)| {
+        end.parse()
+            .is_ok_and(|pid: u32| listener.owners.contains(&pid))
+    });
+    let renamed = renamed.map(|(before, _)| Untrusted::from(before));
+    renamed.into_iter().chain([path.clone()]).collect()
 }
 
 #[cfg(test)]
@@ -77,7 +93,17 @@ mod tests {
             path: Some("/run/x.sock".into()),
             ..Listener::default()
         };
+        let renamed = Listener {
+            path: Some("/run/supervisor.sock.8".into()),
+            owners: vec![8],
+            ..socket.clone()
+        };
         for (listeners, port, expected) in [
+            (
+                vec![renamed],
+                None,
+                vec!["/run/supervisor.sock", "/run/supervisor.sock.8"],
+            ),
             (vec![tcp("0.0.0.0", 80)], None, vec!["127.0.0.1:80"]),
             (vec![tcp("::", 80)], None, vec!["127.0.0.1:80", "[::1]:80"]),
             (
@@ -90,6 +116,12 @@ mod tests {
                 vec![tcp("0.0.0.0", 80), tcp("0.0.0.0", 8000)],
                 Some(8000),
                 vec!["127.0.0.1:8000", "127.0.0.1:80"],
+            ),
+            // Tomcat with a connector of its own, and its shutdown port.
+            (
+                vec![tcp("127.0.0.1", 8005), tcp("::", 8081)],
+                Some(8080),
+                vec!["127.0.0.1:8081", "[::1]:8081", "127.0.0.1:8005"],
             ),
             (
                 vec![socket.clone(), tcp("127.0.0.1", 1)],

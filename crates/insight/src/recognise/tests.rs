@@ -296,10 +296,117 @@ fn a_supervisor_is_not_what_it_supervises() {
         &[
             ("redis:6379", "Redis", "cache", 7),
             ("uvicorn:8000", "Uvicorn", "web", 6),
+            ("supervisord:9001", "Supervisor", "supervisor", 5),
             ("tcp:7000", "plain.py", "-", 8),
-            ("tcp:9001", "supervisord", "-", 5),
         ],
     );
+}
+
+#[test]
+fn what_a_supervisor_starts_is_no_part_of_it() {
+    // Python as the supervisor itself is, and silent.
+    let scene = python(5, 1, &["python3", "/usr/bin/supervisord"])
+        .process(6, 5, "/usr/bin/python3.11", &["python3", "/srv/sync.py"])
+        .unix("/var/run/supervisor.sock", &[5]);
+    expect(&scene, &[("supervisord", "Supervisor", "supervisor", 5)]);
+    assert_eq!(recognise(&scene.snapshot)[0].pids, [5]);
+}
+
+#[test]
+fn masters_helpers_and_sessions_are_one_service() {
+    let init = || Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+    // Seen on Debian 12: squid 5.7, whose child holds the socket.
+    let squid = init()
+        .process(8, 1, "/usr/sbin/squid", &["squid", "--foreground"])
+        .process(11, 8, "/usr/sbin/squid", &["(squid-1)", "--kid", "squid-1"])
+        .process(
+            12,
+            11,
+            "/usr/lib/squid/log_file_daemon",
+            &["(logfile-daemon)", "x"],
+        )
+        .process(13, 11, "/usr/lib/squid/pinger", &["(pinger)"])
+        .tcp("0.0.0.0", 3128, &[11]);
+    // haproxy 2.6 with a master.
+    let haproxy = init()
+        .process(8, 1, "/usr/sbin/haproxy", &["haproxy", "-W", "-db"])
+        .process(9, 8, "/usr/sbin/haproxy", &["haproxy", "-W", "-db"])
+        .tcp("0.0.0.0", 80, &[9]);
+    // A session that forwards a port to the client's display.
+    let sshd = init()
+        .process(
+            8,
+            1,
+            "/usr/sbin/sshd",
+            &["sshd: /usr/sbin/sshd -D [listener]"],
+        )
+        .process(9, 8, "/usr/sbin/sshd", &["sshd: me [priv]"])
+        .process(10, 9, "/usr/sbin/sshd", &["sshd: me@pts/0"])
+        .process(11, 10, "/usr/bin/bash", &["-bash"])
+        .tcp("0.0.0.0", 22, &[8])
+        .tcp("127.0.0.1", 6010, &[10]);
+    let postfix = init()
+        .process(
+            8,
+            1,
+            "/usr/lib/postfix/sbin/master",
+            &["/usr/lib/postfix/sbin/master", "-w"],
+        )
+        .process(9, 8, "/usr/lib/postfix/sbin/qmgr", &["qmgr", "-l"])
+        .process(
+            10,
+            8,
+            "/usr/lib/postfix/sbin/smtpd",
+            &["smtpd", "-n", "smtp"],
+        )
+        .tcp("0.0.0.0", 25, &[8, 10]);
+    let worker = |scene: Scene, pid| {
+        let command = ["python3", "/usr/bin/celery", "-A", "tasks", "worker"];
+        scene.process(pid, 8, "/usr/bin/python3.11", &command)
+    };
+    let celery = init().process(
+        8,
+        1,
+        "/usr/bin/python3.11",
+        &["python3", "/usr/bin/celery", "-A", "tasks", "worker"],
+    );
+    let celery = worker(worker(celery, 17), 18);
+    for (scene, key, pids) in [
+        (squid, "squid:3128", &[8, 11, 12, 13][..]),
+        (haproxy, "haproxy:80", &[8, 9]),
+        (sshd, "openssh:22", &[8, 9, 10]),
+        (postfix, "postfix:25", &[8, 9, 10]),
+        (celery, "celery", &[8, 17, 18]),
+    ] {
+        let services = recognise(&scene.snapshot);
+        assert_eq!(services.len(), 1, "{key}");
+        assert_eq!(
+            (services[0].key.as_str(), services[0].pids.as_slice()),
+            (key, pids)
+        );
+    }
+}
+
+#[test]
+fn a_kinds_usual_port_names_it() {
+    let scene = Scene::new()
+        .process(1, 0, "/usr/bin/caddy", &["caddy", "run"])
+        .process(2, 1, "/usr/sbin/snmpd", &["snmpd", "-f"])
+        .tcp("127.0.0.1", 79, &[1])
+        .tcp("::", 80, &[1])
+        .udp(161, &[2]);
+    expect(
+        &scene,
+        &[
+            ("caddy:80", "Caddy", "web", 1),
+            ("snmpd:161", "SNMP agent", "monitoring", 2),
+        ],
+    );
+    // A UDP socket on another port may be a client's.
+    let client = Scene::new()
+        .process(1, 0, "/usr/sbin/snmpd", &["snmpd"])
+        .udp(9000, &[1]);
+    expect(&client, &[("process:snmpd", "snmpd", "-", 1)]);
 }
 
 #[test]
@@ -444,12 +551,12 @@ proptest! {
 #[test]
 fn a_program_of_several_names_is_called_as_it_was_started() {
     for (comm, said, name) in [
-        ("redis-server", "/usr/bin/redis-server", "redis-server"),
-        ("redis-server", "something", "redis-check-rdb"),
-        ("something", "redis-server", "redis-check-rdb"),
+        ("shopd", "/opt/bin/shopd", "shopd"),
+        ("shopd", "something", "shop-tool"),
+        ("something", "shopd", "shop-tool"),
     ] {
         let scene = Scene::new()
-            .process(1, 0, "/usr/bin/redis-check-rdb", &[said, "--port", "1"])
+            .process(1, 0, "/opt/bin/shop-tool", &[said, "--port", "1"])
             .with(|p| p.name = comm.into());
         let services = recognise(&scene.snapshot);
         assert_eq!(services[0].name.as_raw(), name, "{comm} {said}");
