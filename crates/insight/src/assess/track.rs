@@ -441,6 +441,11 @@ impl Track {
         };
     }
 
+    /// Whether it was merely connected to the last time, for it answered the questions before.
+    pub(crate) fn is_visited(&self) -> bool {
+        self.learnt.silent_visits.is_some_and(|visits| visits > 0)
+    }
+
     /// What it speaks and what its kind speaks, where these differ.
     pub(crate) fn contradiction(&self) -> Option<(&str, &'static str)> {
         let own = self.seen.entry?.probe.protocol()?;
