@@ -701,7 +701,7 @@ fn a_broker_that_warns_of_everybody_who_asks_is_mostly_just_visited() {
     play.look();
     play.probe(discovers("amqp"));
     let mut asked = Vec::new();
-    for _ in 0..25 {
+    for _ in 0..65 {
         let spec = play.assessor.probe_of("tcp:7000").unwrap();
         asked.push(spec.kind);
         play.probe(match spec.kind {

@@ -97,7 +97,7 @@ const DOUBTED_AFTER: u8 = 3;
 
 /// Mere connections between two questions to a service that writes a warning about everybody who asks, but not about
 /// who just connects, as RabbitMQ does: it is asked every five minutes.
-const SILENT_VISITS: u8 = 9;
+const SILENT_VISITS: u8 = 29;
 
 /// One service over time.
 #[derive(Clone, Debug)]
