@@ -368,6 +368,12 @@ fn alive(track: &Track, outcome: &ProbeOutcome) -> Fact {
             format!("{words}; what lies below cannot be asked"),
         );
     }
+    if track.is_visited() {
+        return fact(
+            Health::Healthy,
+            format!("{words}; it answered when it was last asked"),
+        );
+    }
     // A connection is made by the kernel alone; that it left the queue is the service's own doing.
     let is_mere_connection = matches!(protocol, None | Some("tcp"))
         && (track.seen.entry.is_none() || track.covers())

@@ -100,7 +100,7 @@ enum Readiness {
 
 /// Mere connections between two questions to a service that writes a warning about everybody who asks, but not about
 /// who just connects, as RabbitMQ does: it is asked every five minutes.
-const SILENT_VISITS: u8 = 9;
+const SILENT_VISITS: u8 = 29;
 
 /// One service over time.
 #[derive(Clone, Debug)]
@@ -518,6 +518,11 @@ impl Track {
     /// Whether it is what it claims, though it answers in another protocol.
     pub(crate) fn covers(&self) -> bool {
         self.standing == Standing::Covers
+    }
+
+    /// Whether it was merely connected to the last time, for it answered the questions before.
+    pub(crate) fn is_visited(&self) -> bool {
+        self.learnt.silent_visits.is_some_and(|visits| visits > 0)
     }
 
     /// Turns to the next way of probing; false, and back to the first, where all were tried.
