@@ -5,24 +5,43 @@ use std::sync::LazyLock;
 use super::{KINDS, Kind, Language, Mark};
 use crate::order::sort_by_key;
 
-/// Where a mark is: file, entry, mark.
-type Place = (u8, u8, u8);
+/// Where a mark is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Of its word: numbers are found faster than words, and take less room.
+    hash: u32,
+    file: u8,
+    entry: u8,
+    mark: u8,
+}
 
-/// All marks in the order of their words. Made once: it is 1 KB.
+/// All marks in the order of their words' hashes. Made once: it is 5 KB.
 static INDEX: LazyLock<Vec<Place>> = LazyLock::new(|| {
     let mut places = Vec::new();
     for (file, kinds) in (0..).zip(KINDS) {
         for (entry, kind) in (0..).zip(*kinds) {
-            places.extend((0..).zip(kind.marks).map(|(mark, _)| (file, entry, mark)));
+            places.extend((0..).zip(kind.marks).map(|(mark, of)| Place {
+                hash: hash(word(of)),
+                file,
+                entry,
+                mark,
+            }));
         }
     }
-    sort_by_key(&mut places, |&place| word(at(place).1));
+    sort_by_key(&mut places, |place| place.hash);
     places
 });
 
-fn at((file, entry, mark): Place) -> (&'static Kind, &'static Mark) {
-    let kind = &KINDS[usize::from(file)][usize::from(entry)];
-    (kind, &kind.marks[usize::from(mark)])
+fn at(place: Place) -> (&'static Kind, &'static Mark) {
+    let kind = &KINDS[usize::from(place.file)][usize::from(place.entry)];
+    (kind, &kind.marks[usize::from(place.mark)])
+}
+
+/// FNV-1a (Fowler, Noll, Vo): the words are the program's own, so nobody can make them collide.
+fn hash(word: &str) -> u32 {
+    word.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// The word by which a mark is looked up.
@@ -43,9 +62,14 @@ fn word(mark: &Mark) -> &'static str {
 
 /// The marks with this word, and their kinds, in the order of the catalogue.
 pub(crate) fn bearing(name: &str) -> impl Iterator<Item = (&'static Kind, &'static Mark)> {
-    let first = INDEX.partition_point(|&place| word(at(place).1) < name);
-    let those = INDEX[first..].iter().map(|&place| at(place));
-    those.take_while(move |(_, mark)| word(mark) == name)
+    let wanted = hash(name);
+    let first = INDEX.partition_point(|place| place.hash < wanted);
+    let those = INDEX[first..]
+        .iter()
+        .take_while(move |place| place.hash == wanted);
+    those
+        .map(|&place| at(place))
+        .filter(move |(_, mark)| word(mark) == name)
 }
 
 /// A program's name without what a distribution puts around it: a version behind it (`php-fpm8.2`, `gunicorn3`),

@@ -9,7 +9,7 @@
 //! A service is a family of processes that is of a known kind or listens on TCP. Evidence must agree: an
 //! executable of a known name counts where it listens or has given itself its kind's title, as a sleeping
 //! `postgres` does not; a script named `nginx` is a script. What the socket answers is heard later, and may
-//! contradict the claim ([`Recognised::contradict`]).
+//! contradict the claim (`Recognised::contradict`).
 
 mod claim;
 mod family;
