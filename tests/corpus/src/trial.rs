@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use diogenes_testkit::{Network, Supervisor};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -75,8 +75,8 @@ impl Beside {
     /// What nmap knows of a service and Diogenes does not; None where there is nothing.
     #[must_use]
     pub fn missed(&self, truth: &Expected, told: &Told) -> Option<&'static str> {
-        let words = self.scan.words.first().map(String::as_str);
-        let tells_version = || words.is_some_and(|it| it.contains(&self.version));
+        let mut words = self.scan.words.iter();
+        let mut tells_version = || words.any(|it| it.contains(&self.version));
         if self.scan.names(truth) && told.kind != truth.kind {
             Some("nmap names it, and Diogenes does not")
         } else if told.version.starts_with('✗') && tells_version() {
@@ -174,9 +174,12 @@ impl Field {
     fn broken(&self, entry: &Entry, image: &str, fault: Fault, how: &How) -> Result<Seen> {
         let stage = self.stage(entry, image, fault.word(), false);
         let versions = stage.versions(entry)?;
-        self.settle(&stage, entry, &versions);
+        let (settled, _) = self.settle(&stage, entry, &versions);
         let about = entry.service.iter().find(|it| it.kind == how.about);
         let about = about.or(entry.service.first()).context("a service")?;
+        let before = health_of(&settled, about);
+        let well = !how.health.iter().any(|it| it == before);
+        ensure!(well, "{} is told as {before} already before", about.kind);
         let start = Instant::now();
         let held = bring_about(&stage, entry, about, fault, how)?;
         let seen = self.watch(&stage, about, fault, how, start);
