@@ -214,7 +214,8 @@ impl Field {
             let done = if entry.negative {
                 perfect && calm
             } else {
-                perfect || (listens && calm)
+                // Something of which is said that it is unwell may just be slow to start.
+                perfect || (listens && calm && alarm_in(&known).is_none())
             };
             if done || start.elapsed() >= entry.patience() {
                 return (known, alarm);
