@@ -83,6 +83,9 @@ fn trials<'a>(field: &Field, some: &[(&'a Entry, String)]) -> Vec<(&'a Entry, Re
 /// Prints the table beside nmap; returns the number of rows in which nmap knows more.
 fn print_comparison(outcomes: &[(&Entry, Outcome)], width: usize) -> usize {
     let mut less_right = 0;
+    if outcomes.iter().all(|(_, outcome)| outcome.beside.is_none()) {
+        return less_right;
+    }
     print!(
         "\nThe same containers, found out from within and from outside: the seconds from\n\
          attach to full knowledge, and those of nmap -sV on the published ports.\n\n{}",

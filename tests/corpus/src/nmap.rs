@@ -18,16 +18,14 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Whether it names the service of the first port: what it takes from its table of ports is no name.
+    /// Whether it names the service on any of its ports: what it takes from its table of ports is no name.
     #[must_use]
     pub fn names(&self, truth: &Expected) -> bool {
-        let told = self
-            .words
-            .first()
-            .map(|it| it.to_lowercase())
-            .unwrap_or_default();
-        let mut names = truth.names.iter().chain([&truth.kind]);
-        !told.ends_with('?') && names.any(|name| told.contains(name.as_str()))
+        let mut told = self.words.iter().filter(|it| !it.ends_with('?'));
+        told.any(|told| {
+            let mut names = truth.names.iter().chain([&truth.kind]);
+            names.any(|name| told.to_lowercase().contains(name.as_str()))
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use diogenes_testkit::{Network, Supervisor};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::entry::{Entry, Expected, Fault, How};
 use crate::nmap::{self, Scan};
 use crate::stage::{Held, Stage};
-use crate::verdict::{Sort, Told, Verdict, after_fault, health_of, judge};
+use crate::verdict::{Sort, Tally, Told, Verdict, after_fault, health_of, judge};
 
 /// Within which a dead service is promised to be told.
 const DEATH_PROMISE: Duration = Duration::from_secs(1);
@@ -55,8 +55,8 @@ pub struct Seen {
     pub took: Option<Duration>,
     /// Whether that was later than promised.
     pub late: bool,
-    /// The health that was told last.
-    health: String,
+    /// What it counts.
+    tally: Tally,
     /// What is wrong with that; None where nothing is.
     wrong: Option<String>,
 }
@@ -75,8 +75,8 @@ impl Beside {
     /// What nmap knows of a service and Diogenes does not; None where there is nothing.
     #[must_use]
     pub fn missed(&self, truth: &Expected, told: &Told) -> Option<&'static str> {
-        let words = self.scan.words.first().map(String::as_str);
-        let tells_version = || words.is_some_and(|it| it.contains(&self.version));
+        let mut words = self.scan.words.iter();
+        let mut tells_version = || words.any(|it| it.contains(&self.version));
         if self.scan.names(truth) && told.kind != truth.kind {
             Some("nmap names it, and Diogenes does not")
         } else if told.version.starts_with('✗') && tells_version() {
@@ -174,9 +174,12 @@ impl Field {
     fn broken(&self, entry: &Entry, image: &str, fault: Fault, how: &How) -> Result<Seen> {
         let stage = self.stage(entry, image, fault.word(), false);
         let versions = stage.versions(entry)?;
-        self.settle(&stage, entry, &versions);
+        let (settled, _) = self.settle(&stage, entry, &versions);
         let about = entry.service.iter().find(|it| it.kind == how.about);
         let about = about.or(entry.service.first()).context("a service")?;
+        let before = health_of(&settled, about);
+        let well = !how.health.iter().any(|it| it == before);
+        ensure!(well, "{} is told as {before} already before", about.kind);
         let start = Instant::now();
         let held = bring_about(&stage, entry, about, fault, how)?;
         let seen = self.watch(&stage, about, fault, how, start);
@@ -211,7 +214,8 @@ impl Field {
             let done = if entry.negative {
                 perfect && calm
             } else {
-                perfect || (listens && calm)
+                // Something of which is said that it is unwell may just be slow to start.
+                perfect || (listens && calm && alarm_in(&known).is_none())
             };
             if done || start.elapsed() >= entry.patience() {
                 return (known, alarm);
@@ -247,11 +251,13 @@ impl Field {
         how: &How,
         start: Instant,
     ) -> Seen {
+        let is_right = |known: &Value| how.health.iter().any(|it| it == health_of(known, about));
+        let is_told =
+            |known: &Value| is_right(known) && (fault != Fault::Full || names_queue(known));
         let mut since = None;
         let (took, last) = loop {
             let known = self.known(stage);
-            let told = how.health.iter().any(|it| it == health_of(&known, about));
-            since = told.then(|| since.unwrap_or_else(Instant::now));
+            since = is_told(&known).then(|| since.unwrap_or_else(Instant::now));
             let held = since.filter(|since| since.elapsed() >= HOLD);
             if held.is_some() || start.elapsed() >= PATIENCE {
                 break (held.map(|it| it - start), known);
@@ -259,28 +265,26 @@ impl Field {
             std::thread::sleep(LOOK);
         };
         let health = health_of(&last, about).to_owned();
-        let mut findings = last["findings"].as_array().into_iter().flatten();
-        let (of, word) = (&about.kind, fault.word());
-        let wrong = if took.is_none() {
-            let right = how.health.join(" or ");
-            Some(format!(
-                "{of}: after {word} it is told as {health}, and is {right}"
-            ))
-        } else if fault == Fault::Full && !findings.any(|it| it["code"] == QUEUE_FINDING) {
+        let (of, word, right) = (&about.kind, fault.word(), how.health.join(" or "));
+        let wrong = if took.is_some() {
+            None
+        } else if fault == Fault::Full && is_right(&last) {
             Some(format!(
                 "{of}: it is {health}, but the full accept queue is not named"
             ))
         } else {
-            None
+            Some(format!(
+                "{of}: after {word} it is told as {health}, and is {right}"
+            ))
         };
         let promise = match fault {
             Fault::Kill => DEATH_PROMISE,
             _ => PROMISE,
         };
         Seen {
+            tally: after_fault(took.is_some(), is_right(&last), &health),
             late: took.is_some_and(|took| took > promise),
             took,
-            health,
             wrong,
         }
     }
@@ -299,8 +303,7 @@ impl Outcome {
     fn take(&mut self, fault: Fault, seen: Result<Seen>) {
         match seen {
             Ok(mut seen) => {
-                let tally = after_fault(seen.took.is_some(), &seen.health);
-                self.verdict.add(Sort::Fault, tally);
+                self.verdict.add(Sort::Fault, seen.tally);
                 self.verdict.wrongs.extend(seen.wrong.take());
                 self.faults.insert(fault, seen);
             }
@@ -346,6 +349,11 @@ fn bring_about(
         Fault::Gone => stage.signal_all(&how.kill, Signal::KILL)?,
     }
     Ok(None)
+}
+
+fn names_queue(known: &Value) -> bool {
+    let mut findings = known["findings"].as_array().into_iter().flatten();
+    findings.any(|it| it["code"] == QUEUE_FINDING)
 }
 
 /// The first service that is told to be unwell.

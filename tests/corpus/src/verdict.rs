@@ -340,13 +340,15 @@ pub fn health_of<'a>(known: &'a Value, truth: &Expected) -> &'a str {
         .unwrap_or("unknown")
 }
 
-/// The tally of what was said after a fault: whether it was seen, and if not, what was said instead.
+/// What counts after a fault: whether it was told as it should be, and if not, the health that was told instead.
 #[must_use]
-pub fn after_fault(seen: bool, health: &str) -> Tally {
-    match (seen, health) {
-        (true, _) => Tally::right(),
-        (false, "unknown" | "starting") => Tally::missed(),
-        (false, _) => Tally::wrong(),
+pub fn after_fault(told: bool, is_right: bool, health: &str) -> Tally {
+    match health {
+        _ if told => Tally::right(),
+        // Right, but not for long enough, or not all of it.
+        _ if is_right => Tally::missed(),
+        "unknown" | "starting" => Tally::missed(),
+        _ => Tally::wrong(),
     }
 }
 
