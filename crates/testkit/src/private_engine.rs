@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// dropped it ends, and its containers with it.
 #[derive(Debug)]
 pub struct PrivateEngine {
-    /// What executes `setpriv`, which executes the daemon.
+    /// What executes `setpriv`, which executes the daemon: in a network namespace of its own, for a daemon without a
+    /// bridge removes the one called docker0 that another has made.
     launcher: Vec<String>,
     options: Vec<String>,
     process: Option<Child>,
@@ -35,7 +36,7 @@ impl PrivateEngine {
     #[must_use = "an Engine ends with its handle"]
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self::launch(folder, &["setpriv"], options)
+        Self::launch(folder, &["unshare", "--net", "setpriv"], options)
     }
 
     /// One whose containers have user namespaces: their root is one of the 65,536 users from 100,000 up, who are nobody
@@ -61,7 +62,7 @@ impl PrivateEngine {
         // The root of remapped users must find its way to what the Engine keeps for it.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).expect("its mode");
         let ranges = ranges.display().to_string();
-        let mounts = ["unshare", "--mount", "--propagation=private"];
+        let mounts = ["unshare", "--net", "--mount", "--propagation=private"];
         let launcher = [&mounts[..], &["sh", "-c", MOUNT_THEN_EXECUTE, &ranges]].concat();
         let remap = format!("--userns-remap=nobody:{group}");
         Self::launch(folder, &launcher, &[&remap])
