@@ -282,7 +282,9 @@ fn companions_share_the_memory_of_their_program() {
     std::thread::sleep(Duration::from_secs(5));
     let pss: Vec<_> = agents.iter().map(|&agent| usual_pss_kib(agent)).collect();
     println!("PSS of each of ten companions: {pss:?} KiB");
-    assert!(pss.iter().all(|&kib| kib <= 300), "{pss:?}");
+    // A quarter of that are the catalogue's tables and their like: they hold addresses, which each program settles for
+    // itself when it starts.
+    assert!(pss.iter().all(|&kib| kib <= 350), "{pss:?}");
     for container in &containers[1..] {
         supervisor.words(&["detach", container.name()]);
     }

@@ -508,7 +508,7 @@ held = []
 for child in range(3):
     if os.fork() == 0:
         break
-end = time.time() + 8
+end = time.time() + 20
 dialled = 0
 while time.time() < end:
     s = socket.socket(socket.AF_UNIX)

@@ -111,7 +111,7 @@ impl Presence {
                     )
                 }
                 // Its first process was seen to end; how that came about is the Engine's to say.
-                Absence::NothingToBeWith if facts.state.has_processes() => {
+                Absence::NothingToBeWith if facts.state == ContainerState::Running => {
                     "the container's first process has ended, and the Engine has not said how yet"
                         .into()
                 }

@@ -180,6 +180,7 @@ fn a_companion_that_was_taken_over_is_worth_nothing() {
                 "/memfd:",
                 "anon_inode:[event",
                 "anon_inode:[pidfd]",
+                "anon_inode:[timerfd]",
                 "pipe:",
             ];
             let is_harmless = harmless.iter().any(|kind| target.starts_with(kind));

@@ -60,7 +60,11 @@ impl World {
             neighbour = neighbour.on(engine);
         }
         let supervisor = spec.env(SECRET, SECRET).start();
-        let neighbour = neighbour.args(["http", "127.0.0.1:8000", "200"]).run();
+        // Not as root, for that would be a finding.
+        let neighbour = neighbour
+            .user("1000")
+            .args(["http", "127.0.0.1:8000", "200"])
+            .run();
         let world = Self {
             neighbour,
             supervisor,
