@@ -143,7 +143,7 @@ fn every_life_of_a_container_has_its_own_companion() {
 #[test]
 fn a_paused_container_answers_and_says_that_it_is_paused() {
     let engine = engine(&[]);
-    let container = serving(&engine).run();
+    let container = serving(&engine).user("1000").run();
     let watching = supervisor(&engine);
     health(&watching, &container, "healthy");
     let agent = agent_in(&watching, &container);

@@ -443,12 +443,13 @@ fn a_container_that_starts_later_is_attended_and_forgotten_when_removed() {
 #[test]
 fn what_weakens_a_containers_walls_is_told_and_is_no_matter_of_health() {
     let weak = Container::of(listener_image())
+        .user("1000")
         .cap_add("SYS_ADMIN")
         .option("--ipc=host")
         .option("--security-opt=seccomp=unconfined")
         .option("--volume=/:/host:ro")
         .run();
-    let usual = Container::of(listener_image()).run();
+    let usual = Container::of(listener_image()).user("1000").run();
     let supervisor = Supervisor::start();
     let told = |container: &Container| -> Vec<String> {
         let view = present(&supervisor, container);
