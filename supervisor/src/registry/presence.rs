@@ -140,7 +140,9 @@ impl Presence {
                 Absence::Ended => "ended".into(),
                 Absence::Failed { .. } => "failed".into(),
                 Absence::Killed { times, .. } => format!("killed {times}x"),
-                Absence::NothingToBeWith if facts.state == ContainerState::Running => "ended".into(),
+                Absence::NothingToBeWith if facts.state == ContainerState::Running => {
+                    "ended".into()
+                }
                 Absence::NothingToBeWith => facts.state.to_string(),
             },
         }
