@@ -67,6 +67,8 @@ pub(crate) struct Condition {
     pub(crate) recovery: Option<Recovery>,
     /// Whether all its processes are the superuser's.
     pub(crate) all_root: bool,
+    /// Whether one of its processes is another one's parent.
+    pub(crate) is_led: bool,
 }
 
 impl Condition {
@@ -88,6 +90,7 @@ impl Condition {
                 .filter_map(descriptors)
                 .max_by_key(|d| d.open * 100 / d.limit),
             recovery: recovery(service.kind, own()),
+            is_led: own().any(|p| service.pids.contains(&p.parent_pid)),
             all_root: own().next().is_some() && own().all(|p| p.uid == 0),
         }
     }

@@ -86,6 +86,7 @@ pub(crate) fn judge(track: &Track, now: Timestamp) -> Judgement {
             facts.extend(zombie(track));
         }
         None => {
+            facts.extend(abandoned(track, now));
             facts.extend(processes(track));
             facts.extend(queue(track, now));
             facts.extend(resources(track));
@@ -172,6 +173,17 @@ fn zombie(track: &Track) -> Option<Fact> {
         Health::Unhealthy,
         format!("pid {pid} is a zombie: its parent has not reaped it"),
     ))
+}
+
+/// Workers go on serving when their main process is gone; nobody replaces them, or reads their configuration.
+fn abandoned(track: &Track, now: Timestamp) -> Option<Fact> {
+    let (pid, at) = track.abandoned_by?;
+    let left = crate::words::count(track.seen.pids.len(), "process");
+    let words = format!(
+        "its main process (pid {pid}) ended at {}; {left} it left behind still serve",
+        clock(at, now)
+    );
+    Some(fact(Health::Degraded, words))
 }
 
 fn processes(track: &Track) -> Option<Fact> {

@@ -1396,3 +1396,52 @@ fn a_worker_without_its_broker_is_degraded() {
         "the other one may be its broker"
     );
 }
+
+#[test]
+fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
+    let web = |main: Option<u32>, parent| {
+        let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+        let title = "nginx: worker process";
+        if let Some(main) = main {
+            scene = scene.process(main, 1, "/usr/sbin/nginx", &["nginx: master process nginx"]);
+        }
+        for pid in [7, 8] {
+            scene = scene.process(pid, parent, "/usr/sbin/nginx", &[title]);
+        }
+        let owners: Vec<u32> = main.into_iter().chain([7, 8]).collect();
+        scene.tcp("0.0.0.0", 80, &owners)
+    };
+    let mut play = Play::healthy(web(Some(6), 6));
+    play.wait(1000);
+    play.see(web(None, 1));
+    play.probe(answers());
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Degraded, "{why}");
+    assert!(
+        why.contains("main process (pid 6) ended") && why.contains("2 processes"),
+        "{why}"
+    );
+    play.wait(60_000);
+    play.look();
+    play.probe(answers());
+    assert_eq!(play.first().0, Health::Degraded, "it still is");
+    play.see(web(Some(9), 9));
+    play.probe(answers());
+    assert_eq!(play.first().0, Health::Healthy);
+
+    // A launcher's end is none: the daemon it has started goes on.
+    let started = |pids: &[u32]| {
+        let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+        for &pid in pids {
+            scene = scene
+                .process(pid, 1, "/usr/sbin/nginx", &["nginx"])
+                .with(|p| p.started_at = at(0));
+        }
+        scene.tcp("0.0.0.0", 80, pids)
+    };
+    let mut play = Play::healthy(started(&[5, 6]));
+    play.wait(1000);
+    play.see(started(&[6]));
+    play.probe(answers());
+    assert_eq!(play.first().0, Health::Healthy);
+}

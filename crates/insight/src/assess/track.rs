@@ -16,6 +16,8 @@ use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
+/// A main process that ends younger than this was a launcher: daemons fork, and the parent exits.
+const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// The window in which restarts make a crash loop, and how many it takes.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
 const LOOP_RESTARTS: usize = 3;
@@ -129,6 +131,8 @@ pub(crate) struct Track {
     pub(crate) accepts: Option<bool>,
     /// Of a worker: what it probably takes its work from, where that does not work.
     pub(crate) lost_broker: Option<Untrusted>,
+    /// The main process that ended and left others behind, who go on without it, and when that was seen.
+    pub(crate) abandoned_by: Option<(u32, Timestamp)>,
     restarts: VecDeque<Timestamp>,
     pub(crate) activity: Option<Activity>,
     pub(crate) health: Health,
@@ -156,6 +160,7 @@ impl Track {
             outcome: None,
             accepts: None,
             lost_broker: None,
+            abandoned_by: None,
             restarts: VecDeque::new(),
             activity: None,
             health: Health::Unknown,
@@ -260,8 +265,26 @@ impl Track {
         self.stuck = Stuck::follow(self.stuck, condition.queue, now);
         self.full_since = is_full.then(|| self.full_since.unwrap_or(now));
         self.presence = Presence::Running;
+        self.abandoned_by = self.abandoned_by(&seen, &condition, now);
         self.seen = seen;
         self.condition = condition;
+    }
+
+    /// Whether what is seen now are the workers of a main process that ended: they were there before, and none of them
+    /// leads the others, as a new main process would.
+    fn abandoned_by(
+        &self,
+        seen: &Recognised,
+        condition: &Condition,
+        now: Timestamp,
+    ) -> Option<(u32, Timestamp)> {
+        let (before, started_at) = self.main()?;
+        let first = seen.pids.first()?;
+        if condition.is_led || !self.seen.pids.contains(first) {
+            return None;
+        }
+        let has_ended = !seen.pids.contains(&before) && now.since(started_at) >= LAUNCHES_WITHIN;
+        self.abandoned_by.or(has_ended.then_some((before, now)))
     }
 
     /// It was not seen.
