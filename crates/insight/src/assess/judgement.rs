@@ -232,6 +232,10 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
         );
         return Some(fact(health, words));
     }
+    // Many programs listen first, and accept when all else is ready.
+    if track.is_young(now) && !track.proven {
+        return None;
+    }
     let lasting = track.stuck.and_then(|stuck| stuck.lasting(now))?;
     let is_were = if queue.waiting == 1 {
         "connection has"

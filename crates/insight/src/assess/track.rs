@@ -16,6 +16,8 @@ use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
+/// How long a worker must live to be believed: one that cannot do its work ends sooner, mostly.
+const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this was a launcher: daemons fork, and the parent exits.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// The window in which restarts make a crash loop, and how many it takes.
@@ -190,7 +192,16 @@ impl Track {
     }
 
     pub(crate) fn is_young(&self, now: Timestamp) -> bool {
-        self.age(now).is_some_and(|age| age < GRACE)
+        self.age(now).is_some_and(|age| age < self.grace())
+    }
+
+    /// For how long it counts as young.
+    fn grace(&self) -> Duration {
+        if self.is_worker() {
+            WORKER_GRACE
+        } else {
+            GRACE
+        }
     }
 
     /// How often its main process was another one in the last minute.
@@ -613,7 +624,7 @@ impl Track {
 
     /// When time alone changes its health: at the end of its grace.
     pub(crate) fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let end = after(self.seen.started_at?, GRACE);
+        let end = after(self.seen.started_at?, self.grace());
         (end > now && self.presence == Presence::Running).then_some(end)
     }
 }
