@@ -367,6 +367,10 @@ fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
         Verdict::Refused | Verdict::Silent | Verdict::Garbled if track.is_young(now) => {
             fact(Health::Starting, format!("it is starting: {words}"))
         }
+        // What it depends on may be starting too.
+        Verdict::Failing if track.is_young(now) && !track.proven => {
+            fact(Health::Starting, format!("it is starting: {words}"))
+        }
         // What never answered as its kind does may be of another kind: no claim is made about it.
         Verdict::Garbled if !track.proven => fact(Health::Unknown, words.to_string()),
         Verdict::Garbled | Verdict::Silent => sick(Trouble::Silent),

@@ -124,10 +124,12 @@ impl Assessor {
             let zombie = track.seen.pids.first().copied().filter(is_zombie);
             track.missed(lives, Absence { port_taken, zombie }, now);
         }
+        // One service's end, or its return, is often its neighbours' trouble, or the end of it; a new one may be what a
+        // sick one waits for.
         let now_running = self.tracks.iter().map(Track::is_running);
-        if now_running.ne(were_running) {
-            // One service's end, or its return, is often its neighbours' trouble, or the end of it.
-            for track in self.tracks.iter_mut().filter(|t| t.is_running()) {
+        let (has_moved, has_newcomer) = (now_running.ne(were_running), !fresh.is_empty());
+        for track in self.tracks.iter_mut().filter(|t| t.is_running()) {
+            if has_moved || has_newcomer && track.failures > 0 {
                 track.schedule.hurry(now);
             }
         }

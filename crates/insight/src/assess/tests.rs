@@ -1445,3 +1445,44 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
     play.probe(answers());
     assert_eq!(play.first().0, Health::Healthy);
 }
+
+#[test]
+fn errors_of_who_has_just_started_are_its_start_and_are_asked_about_when_somebody_else_comes() {
+    let bad = || outcome(Verdict::Failing, "HTTP 502 in 1 ms");
+    let alone = || {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/sbin/nginx", &["nginx: master process nginx"])
+            .with(|p| p.started_at = at(0))
+            .tcp("0.0.0.0", 80, &[5])
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: alone(),
+        now_ms: 100,
+    };
+    play.look();
+    play.probe(bad());
+    assert_eq!(play.first().0, Health::Starting);
+    // Later it is no start any more.
+    for _ in 0..20 {
+        play.wait(1_000);
+        play.probe(bad());
+    }
+    assert_eq!(play.first().0, Health::Unhealthy);
+    // Long after, between two questions, what it waited for begins to listen.
+    for _ in 0..6 {
+        play.wait(60_000);
+        play.probe(bad());
+    }
+    play.wait(2_000);
+    play.look();
+    assert_eq!(play.probe(bad()), 0);
+    let redis = ["redis-server *:6379"];
+    play.see(
+        alone()
+            .process(9, 1, "/usr/bin/redis-server", &redis)
+            .tcp("0.0.0.0", 6379, &[9]),
+    );
+    assert_eq!(play.assessor.due(at(play.now_ms)).len(), 2, "both at once");
+}

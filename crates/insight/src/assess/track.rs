@@ -407,6 +407,9 @@ impl Track {
             Verdict::Refused | Verdict::Silent | Verdict::Garbled if self.is_young(now) => {
                 self.schedule.again_in(now, QUICK);
             }
+            Verdict::Failing if self.is_young(now) && !self.proven => {
+                self.schedule.again_in(now, QUICK);
+            }
             _ => {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures == 1 {
