@@ -6,6 +6,6 @@ set -euo pipefail
 cd "$REPO"
 
 have shellcheck || { note "shellcheck is not installed: shell scripts are not checked"; exit; }
-mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' deploy .ci tests --exclude='*.toml')
+mapfile -t scripts < <(grep -rlE '^#!.*\b(ba)?sh$' deploy .ci tests --exclude='*.toml' --exclude='*.rs')
 shellcheck --external-sources "${scripts[@]}" deploy/scripts/steps.sh
 note "${#scripts[@]} shell scripts are clean"

@@ -8,7 +8,7 @@
 //! | ProFTPD | "FTP session opened", "closed" |
 //! | Postfix | "connect from", "disconnect from … quit=1" |
 //! | Dovecot | one, level info: "Aborted login by logging out" |
-//! | sshd | one, level info: "Connection closed … [preauth]"; of a client that says nothing, an error as well |
+//! | sshd | one, level info: "Connection closed … \[preauth\]"; of a client that says nothing, an error as well |
 //!
 //! ZooKeeper's source has a line of level info for each word it is asked.
 

@@ -4,7 +4,7 @@
 //! server says that it does not do `HEAD`. Before a server is condemned for a 5xx, or for not answering
 //! properly, it is asked once more with `GET`: simple servers treat `HEAD` badly. Source: RFC 9112, RFC 9110.
 //!
-//! Where a path is given, it is one by which the service tells whether it is ready ([`crate::readiness`]): it is asked
+//! Where a path is given, it is one by which the service tells whether it is ready (`crate::readiness`): it is asked
 //! for with `GET`, and what it says with a 5xx is repeated.
 
 use diogenes_proto::{Untrusted, Verdict};

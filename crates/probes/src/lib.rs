@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Each protocol is a pure parser of bytes that never panics. Where one question and its answer are all, the rest
-//! is data ([`script`]); the others have a conversation of a few lines. [`run`] puts them together; it never fails:
+//! is data (`script`); the others have a conversation of a few lines. [`run`] puts them together; it never fails:
 //! what goes wrong is what it reports.
 
 mod amqp;
