@@ -230,9 +230,16 @@ fn docker_says_what_the_companion_says() {
         wait_until(SOON, "Docker's own check to agree", || {
             (container.inspect("{{.State.Health.Status}}") == health).then_some(())
         });
-        let (status, told) = ask(&container, "health");
-        assert_eq!(status, Some(exit), "{told}");
-        assert!(told.starts_with(health), "{told}");
+        // Errors of a service that has just started are its start, for a while.
+        let (_, took) = wait_until(SOON, "the companion to agree", || {
+            let (status, told) = ask(&container, "health");
+            assert_eq!(status, Some(exit), "{told}");
+            told.starts_with(health).then_some(())
+        });
+        println!(
+            "{health} was told {} ms after Docker had it",
+            took.as_millis()
+        );
     }
 }
 
