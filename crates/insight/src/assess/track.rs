@@ -407,7 +407,9 @@ impl Track {
             Verdict::Refused | Verdict::Silent | Verdict::Garbled if self.is_young(now) => {
                 self.schedule.again_in(now, QUICK);
             }
+            // Its start is no excuse any longer than it lasts.
             Verdict::Failing if self.is_young(now) && !self.proven => {
+                self.failures = self.failures.saturating_add(1);
                 self.schedule.again_in(now, QUICK);
             }
             _ => {
