@@ -8,8 +8,8 @@
 //! would be asked for an hour, and everything would count as just started. Processes' start times count from the boot, as
 //! this clock does.
 
+use diogenes_linux::clock::{ClockId, milliseconds};
 use diogenes_proto::Timestamp;
-use rustix::time::{ClockId, clock_gettime};
 
 /// A difference that is less than this is drift and not a step. It is left alone, so that one moment is always told as
 /// the same.
@@ -66,13 +66,6 @@ impl Clock {
         }
         self.step_ms
     }
-}
-
-/// What a clock of the system says, in milliseconds. `CLOCK_BOOTTIME` cannot be set, and counts while the machine sleeps
-/// (clock_gettime(2)).
-fn milliseconds(clock: ClockId) -> i64 {
-    let time = clock_gettime(clock);
-    time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
 }
 
 #[cfg(test)]

@@ -370,7 +370,8 @@ impl Task {
                 .spawn(async move { (key, spec.kind, probe(&spec, curiosity).await) });
         }
         if self.lookup.is_idle()
-            && let Some((key, origin)) = self.assessor.unversioned()
+            && let Some(seen) = &self.seen[0]
+            && let Some((key, origin)) = self.assessor.unversioned(&seen.snapshot)
         {
             self.lookup.begin(key, origin);
         }

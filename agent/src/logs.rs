@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diogenes_discovery::logs::{Part, Writer, find};
+use diogenes_discovery::reader;
 use diogenes_proto::{ErrorCode, LogFile, Logs, Message, Untrusted, WireError};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
@@ -22,8 +23,6 @@ use tokio::sync::oneshot;
 const DEADLINE: Duration = Duration::from_secs(2);
 /// Threads at a time, those that hang among them: each costs its stack.
 const MAX_THREADS: usize = 4;
-/// Little is needed: what is read is in the heap.
-const STACK_BYTES: usize = 256 * 1024;
 /// Most files that are told.
 const MAX_FILES: usize = 32;
 
@@ -77,14 +76,10 @@ impl LogReader {
             let result = work(&shared, &|| done.is_closed());
             let _ = done.send(result);
         };
-        std::thread::Builder::new()
-            .name("logs".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(work)
-            .map_err(|error| {
-                let message = format!("cannot start a thread to read log files: {error}");
-                WireError::new(ErrorCode::Internal, message)
-            })?;
+        reader::thread("logs").spawn(work).map_err(|error| {
+            let message = format!("cannot start a thread to read log files: {error}");
+            WireError::new(ErrorCode::Internal, message)
+        })?;
         self.threads.push(Arc::clone(&progress));
         Ok(async move {
             match tokio::time::timeout(DEADLINE, is_done).await {

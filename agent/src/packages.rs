@@ -5,12 +5,9 @@
 
 use std::path::Path;
 
-use diogenes_discovery::packages;
+use diogenes_discovery::{packages, reader};
 use diogenes_proto::{Origin, Untrusted};
 use tokio::sync::oneshot;
-
-/// Little is needed: what is read is in the heap.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// The lookup under way, if any.
 #[derive(Default)]
@@ -28,11 +25,8 @@ impl Lookup {
         let work = move || {
             let _ = sender.send(packages::version(Path::new("/"), &origin));
         };
-        let thread = std::thread::Builder::new()
-            .name("packages".to_owned())
-            .stack_size(STACK_BYTES);
         // Without a thread there is no version, as where no package tells.
-        if thread.spawn(work).is_ok() {
+        if reader::thread("packages").spawn(work).is_ok() {
             self.0 = Some((key, found));
         }
     }

@@ -16,7 +16,6 @@ mod reader;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use launch::Program;
@@ -30,8 +29,6 @@ const BATCH: usize = 32;
 const HANGS_AFTER: Duration = Duration::from_secs(2);
 /// Each hung thread costs its stack for as long as the agent lives.
 const MAX_HUNG: usize = 2;
-/// Little is needed: the files are read into the heap.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// What was found, and what is still to be read.
 #[derive(Debug)]
@@ -171,10 +168,7 @@ impl Frameworks {
                 }
             }
         };
-        let thread = thread::Builder::new()
-            .name("sources".to_owned())
-            .stack_size(STACK_BYTES);
-        if let Err(error) = thread.spawn(work) {
+        if let Err(error) = crate::reader::thread("sources").spawn(work) {
             gaps.push(format!("frameworks: cannot start a thread: {error}"));
             self.waiting.extend(batch);
             return false;
@@ -202,6 +196,8 @@ impl Frameworks {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     fn argv(line: &str) -> Vec<Vec<u8>> {

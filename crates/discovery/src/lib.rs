@@ -24,6 +24,7 @@ mod owners;
 pub mod packages;
 mod processes;
 mod procfs;
+pub mod reader;
 pub mod redact;
 mod regular;
 mod resources;

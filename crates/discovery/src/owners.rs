@@ -170,11 +170,14 @@ fn assign(listeners: &mut [Listener], processes: &mut ProcessTable) {
 
 /// Gives what nobody was seen to hold to the one program of its user that cannot be looked into.
 fn presume(listeners: &mut [Listener], processes: &mut ProcessTable, gaps: &mut Vec<String>) {
+    let closed: Vec<&Known> = processes
+        .holders_mut()
+        .filter(|known| known.denied)
+        .map(|known| &*known)
+        .collect();
     let mut presumed = 0;
     for listener in listeners.iter_mut().filter(|one| one.owners.is_empty()) {
-        let mut closed = processes
-            .holders_mut()
-            .filter(|known| known.denied && known.uid() == listener.uid);
+        let mut closed = closed.iter().filter(|known| known.uid() == listener.uid);
         let Some(first) = closed.next() else {
             continue;
         };

@@ -102,19 +102,8 @@ fn entries(root: &Path, directory: &Path) -> impl Iterator<Item = String> + use<
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, content) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        root
-    }
+    use crate::regular::tree;
 
     fn origin(language: Option<Language>, libraries: &[&str], files: &[&str]) -> Origin {
         Origin {

@@ -11,10 +11,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use diogenes_linux::clock::{ClockId, milliseconds};
 use diogenes_proto::{Process, Timestamp, Untrusted};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::frameworks::{Frameworks, Id};
 use crate::membership::Membership;
@@ -469,11 +469,6 @@ fn arguments(command: &[u8]) -> (Vec<Vec<u8>>, bool) {
 /// time namespace shifted as the start times are.
 fn booted_ms() -> u64 {
     u64::try_from(milliseconds(ClockId::Realtime) - milliseconds(ClockId::Boottime)).unwrap_or(0)
-}
-
-fn milliseconds(clock: ClockId) -> i64 {
-    let time = clock_gettime(clock);
-    time.tv_sec.saturating_mul(1000) + time.tv_nsec / 1_000_000
 }
 
 fn recorded_boot_ms(root: &Path) -> u64 {

@@ -32,3 +32,15 @@ pub(crate) fn below(root: &Path, path: &Path) -> PathBuf {
     let relative = |part: &Component<'_>| !matches!(part, Component::RootDir);
     root.join(path.components().filter(relative).collect::<PathBuf>())
 }
+
+/// Files of a container, for tests.
+#[cfg(test)]
+pub(crate) fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    root
+}

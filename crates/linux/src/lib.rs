@@ -10,7 +10,7 @@
 //! awaits the end of processes, [`peer`] tells who is at the other end of a socket and [`entrance`] who came in at one so
 //! that nobody can be mistaken for another, [`sock_diag`] asks the kernel for listening sockets, and [`calls`] tries
 //! whether it answers at all; [`fs_identity`] reads what is another user's; [`init`] is the first process of a container
-//! whose image holds the companion; [`timer`] wakes once; [`signals`] is what whoever starts programs must put right.
+//! whose image holds the companion; [`timer`] wakes once, and [`clock`] tells the time; [`signals`] is what whoever starts programs must put right.
 #![allow(
     unsafe_code,
     reason = "the one crate where it is allowed; each block says why it is sound"
@@ -18,6 +18,7 @@
 
 pub mod attacher;
 pub mod calls;
+pub mod clock;
 pub mod confine;
 pub mod contract;
 pub mod entrance;

@@ -287,16 +287,7 @@ mod tests {
     use rustix::fs::{CWD, FileType};
 
     use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, content) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        root
-    }
+    use crate::regular::tree;
 
     fn module(root: &Path, module: &str, directory: Option<&str>) -> Vec<&'static str> {
         let (module, directory) = (module.to_owned(), directory.map(str::to_owned));

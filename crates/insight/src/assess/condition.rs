@@ -78,6 +78,8 @@ impl Condition {
             .filter(|p| p.state == 'T')
             .map(|p| p.container_pid)
             .collect();
+        let mut pids = service.pids.clone();
+        pids.sort_unstable();
         Self {
             all_stopped: !stopped.is_empty() && stopped.len() == own().count(),
             main_stopped: service
@@ -90,7 +92,7 @@ impl Condition {
                 .filter_map(descriptors)
                 .max_by_key(|d| d.open * 100 / d.limit),
             recovery: recovery(service.kind, own()),
-            is_led: own().any(|p| service.pids.contains(&p.parent_pid)),
+            is_led: own().any(|p| pids.binary_search(&p.parent_pid).is_ok()),
             all_root: own().next().is_some() && own().all(|p| p.uid == 0),
         }
     }

@@ -364,11 +364,7 @@ fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
         Verdict::Alive => alive(track, outcome),
         Verdict::Starting => fact(Health::Starting, format!("it {words}")),
         Verdict::Impossible => fact(Health::Unknown, words.to_string()),
-        Verdict::Refused | Verdict::Silent | Verdict::Garbled if track.is_young(now) => {
-            fact(Health::Starting, format!("it is starting: {words}"))
-        }
-        // What it depends on may be starting too.
-        Verdict::Failing if track.is_young(now) && !track.proven => {
+        failure if track.is_excused(failure, now) => {
             fact(Health::Starting, format!("it is starting: {words}"))
         }
         // What never answered as its kind does may be of another kind: no claim is made about it.

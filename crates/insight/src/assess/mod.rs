@@ -28,6 +28,7 @@ use std::time::Duration;
 use diogenes_proto::{Health, Origin, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted};
 
 use crate::order::{ByPid, sort_by_key};
+use crate::recognise::origin::origin;
 use crate::recognise::{Recognised, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
@@ -203,11 +204,13 @@ impl Assessor {
     }
 
     /// A service whose version neither its files' names nor a probe has told, and where its program comes from: to be
-    /// looked up among the installed packages. Each is given once in its process's life.
-    pub fn unversioned(&mut self) -> Option<(String, Origin)> {
+    /// looked up among the installed packages. Each is given once in its process's life. `snapshot` is the newest.
+    pub fn unversioned(&mut self, snapshot: &Snapshot) -> Option<(String, Origin)> {
         self.tracks.iter_mut().find_map(|track| {
-            let origin = track.unversioned()?;
-            Some((track.key.clone(), origin))
+            let (pid, _) = track.main().filter(|_| track.is_unversioned())?;
+            let main = snapshot.processes.iter().find(|p| p.container_pid == pid)?;
+            track.learnt.looked_up = true;
+            Some((track.key.clone(), origin(main, track.seen.entry)))
         })
     }
 

@@ -25,11 +25,14 @@ pub(crate) struct Posture {
 
 impl Posture {
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        let places = || snapshot.processes.iter().filter_map(secret);
-        Self {
-            secrets: places().take(MAX_NAMED).collect(),
-            with_secrets: places().count(),
+        let mut posture = Self::default();
+        for place in snapshot.processes.iter().filter_map(secret) {
+            posture.with_secrets += 1;
+            if posture.secrets.len() < MAX_NAMED {
+                posture.secrets.push(place);
+            }
         }
+        posture
     }
 
     /// Each as a finding, found just now.

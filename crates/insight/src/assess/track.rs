@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Activity, Health, Origin, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted,
-    Verdict,
+    Activity, Health, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted, Verdict,
 };
 
 use super::condition::{Condition, Stuck};
@@ -84,7 +83,7 @@ pub(crate) struct Learnt {
     kind: Option<&'static Kind>,
     version_asked: bool,
     /// Whether the installed packages were asked for its version, in this life.
-    looked_up: bool,
+    pub(crate) looked_up: bool,
     readiness: Readiness,
     /// Mere connections since it last answered a question.
     silent_visits: Option<u8>,
@@ -202,6 +201,16 @@ impl Track {
         } else {
             GRACE
         }
+    }
+
+    /// Whether a failure is part of its start: it does not speak yet, or what it depends on may be starting too.
+    pub(crate) fn is_excused(&self, failure: Verdict, now: Timestamp) -> bool {
+        let is_excuse = match failure {
+            Verdict::Refused | Verdict::Silent | Verdict::Garbled => true,
+            Verdict::Failing => !self.proven,
+            Verdict::Alive | Verdict::Starting | Verdict::Impossible => false,
+        };
+        is_excuse && self.is_young(now)
     }
 
     /// How often its main process was another one in the last minute.
@@ -355,14 +364,10 @@ impl Track {
         self.learnt.version.is_none() && !self.learnt.version_asked
     }
 
-    /// Where its program comes from, once, where the service itself has not told its version.
-    pub(crate) fn unversioned(&mut self) -> Option<Origin> {
+    /// Whether its version is to be looked up: it could tell, and did not.
+    pub(crate) fn is_unversioned(&self) -> bool {
         let had_its_say = self.learnt.version_asked || self.seen.probes.is_empty();
-        let due = self.is_running()
-            && had_its_say
-            && self.learnt.version.is_none()
-            && !std::mem::replace(&mut self.learnt.looked_up, had_its_say);
-        self.seen.origin.clone().filter(|_| due)
+        self.is_running() && had_its_say && self.learnt.version.is_none() && !self.learnt.looked_up
     }
 
     /// Whether the next probe should search for a path that tells whether it is ready. A server of files would write
@@ -404,12 +409,10 @@ impl Track {
             }
             Verdict::Garbled if self.doubt(now) => self.schedule.again_in(now, Duration::ZERO),
             Verdict::Impossible => self.schedule.again_in(now, Duration::ZERO),
-            Verdict::Refused | Verdict::Silent | Verdict::Garbled if self.is_young(now) => {
-                self.schedule.again_in(now, QUICK);
-            }
-            // Its start is no excuse any longer than it lasts.
-            Verdict::Failing if self.is_young(now) && !self.proven => {
-                self.failures = self.failures.saturating_add(1);
+            failure if self.is_excused(failure, now) => {
+                // Its start is no excuse for errors any longer than it lasts.
+                let more = u32::from(failure == Verdict::Failing);
+                self.failures = self.failures.saturating_add(more);
                 self.schedule.again_in(now, QUICK);
             }
             _ => {
@@ -423,9 +426,7 @@ impl Track {
         }
         if outcome.verdict != Verdict::Alive {
             self.learnt.silent_visits = None;
-        }
-        // What the last snapshot showed of its queue holds until the next one shows otherwise.
-        if outcome.verdict != Verdict::Alive {
+            // What the last snapshot showed of its queue holds until the next one shows otherwise.
             self.accepts = None;
         }
         self.outcome = Some((now, outcome));
@@ -637,7 +638,6 @@ impl Track {
 impl Learnt {
     /// The main process is another one: the files may be others too.
     fn doubt_what_may_have_changed(&mut self, is_known_kind: bool) {
-        // The files may be others now.
         self.version_asked = false;
         self.looked_up = false;
         self.silent_visits = None;

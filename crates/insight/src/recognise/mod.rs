@@ -13,13 +13,13 @@
 
 mod claim;
 mod family;
-mod origin;
+pub(crate) mod origin;
 mod target;
 
 use std::collections::BTreeSet;
 
 use diogenes_proto::{
-    Listener, Origin, ProbeKind, ProbeSpec, Process, Snapshot, Timestamp, Transport, Untrusted,
+    Listener, ProbeKind, ProbeSpec, Process, Snapshot, Timestamp, Transport, Untrusted,
 };
 
 use crate::catalogue::{Kind, Layer};
@@ -56,8 +56,6 @@ pub struct Recognised {
     pub untitled: bool,
     /// What its files tell of its version.
     pub version: Option<Untrusted>,
-    /// Where its program comes from; None where its processes could not be seen.
-    pub origin: Option<Origin>,
     /// TCP and UDP ports, ascending.
     pub ports: Vec<u16>,
     /// Its listening sockets.
@@ -132,7 +130,6 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
     }
     let mut service = describe_process(main);
     service.visitor = family.visitor;
-    service.origin = Some(origin::origin(main, entry));
     service.pids = family.processes.iter().map(|p| p.container_pid).collect();
     service.ports = ports(&listeners);
     if let Some(entry) = entry {
@@ -182,7 +179,6 @@ fn describe_process(main: &Process) -> Recognised {
         role: None,
         untitled: false,
         version: None,
-        origin: None,
         ports: Vec::new(),
         listeners: Vec::new(),
         pids: vec![pid],
@@ -252,7 +248,6 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                 role: None,
                 untitled: false,
                 version: None,
-                origin: None,
                 ports: vec![port],
                 pids: Vec::new(),
                 started_at: None,

@@ -9,7 +9,7 @@ use crate::program::{Program, Runs};
 const MAX_ARCHIVES: usize = 4;
 
 /// The origin of the program that `main` runs, which is of this kind.
-pub(super) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
+pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
     let mut origin = Origin {
         container_pid: main.container_pid,
         ..Origin::default()
