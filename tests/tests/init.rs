@@ -317,6 +317,17 @@ fn on_a_terminal(command: &str, keys: &[(&str, &str)]) -> (String, Option<i32>) 
 // The jobs below are one process each: a shell that is stopped between vfork and exec stands still for ever, whoever is
 // its parent.
 
+/// To a shell that has started one that says "runs" and sleeps: stops it by its key, lets it go on, interrupts it, and has
+/// the shell say how it ended.
+const STOP_GO_ON_AND_END: [(&str, &str); 6] = [
+    ("runs", "\x1a"),
+    ("Stopped", "echo co\"\"ntinue; fg\n"),
+    ("continue", ""),
+    ("sleep 1000", "\x03"),
+    ("ready> ", "echo ended by $?\n"),
+    ("ended by 130", "exit 9\n"),
+];
+
 #[test]
 fn on_a_terminal_the_application_has_the_keys() {
     let run = format!(
@@ -333,15 +344,13 @@ fn on_a_terminal_the_application_has_the_keys() {
     let (shown, code) = on_a_terminal(
         &format!("{run} bash --norc -i"),
         &[
-            ("# ", "PS1='ready> '; tty\n"),
-            ("/dev/pts/", "sh -c 'echo ru\"\"ns; exec sleep 1000'\n"),
-            ("runs", "\x1a"),
-            ("Stopped", "echo co\"\"ntinue; fg\n"),
-            ("continue", ""),
-            ("sleep 1000", "\x03"),
-            ("ready> ", "echo ended by $?\n"),
-            ("ended by 130", "exit 9\n"),
-        ],
+            &[
+                ("# ", "PS1='ready> '; tty\n"),
+                ("/dev/pts/", "sh -c 'echo ru\"\"ns; exec sleep 1000'\n"),
+            ],
+            &STOP_GO_ON_AND_END[..],
+        ]
+        .concat(),
     );
     assert_eq!(code, Some(9), "{shown}");
     assert!(!shown.contains("no job control"), "{shown}");
@@ -354,18 +363,18 @@ fn below_a_shell_it_stops_and_continues_with_the_application() {
     let (shown, code) = on_a_terminal(
         "bash --norc -i",
         &[
-            ("# ", "PS1='ready> '\n"),
-            (
-                "ready> ",
-                &format!("{agent} init --no-companion -- sh -c 'echo ru\"\"ns; exec sleep 1000'\n"),
-            ),
-            ("runs", "\x1a"),
-            ("Stopped", "echo co\"\"ntinue; fg\n"),
-            ("continue", ""),
-            ("sleep 1000", "\x03"),
-            ("ready> ", "echo ended by $?\n"),
-            ("ended by 130", "exit 9\n"),
-        ],
+            &[
+                ("# ", "PS1='ready> '\n"),
+                (
+                    "ready> ",
+                    &format!(
+                        "{agent} init --no-companion -- sh -c 'echo ru\"\"ns; exec sleep 1000'\n"
+                    ),
+                ),
+            ],
+            &STOP_GO_ON_AND_END[..],
+        ]
+        .concat(),
     );
     assert_eq!(code, Some(9), "{shown}");
 }

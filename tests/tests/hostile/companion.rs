@@ -8,7 +8,9 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use diogenes_testkit::{ContainerSpec, PrivateEngine, base_image, listener_image, wait_until};
+use diogenes_testkit::{
+    Container, ContainerSpec, PrivateEngine, base_image, listener_image, wait_until,
+};
 use diogenes_tests::{SOON, agent_in, agents_in, is_gone, present, status_of};
 use serde_json::{Value, json};
 
@@ -135,17 +137,23 @@ fn root_of_remapped_users_cannot_touch_its_companion_whatever_it_was_granted() {
     attempts_end(&world, spec, |_| false);
 }
 
-/// Seen from the host, where nothing hides it: whoever takes a companion over holds what his container holds, and the
-/// one session.
-#[test]
-fn a_companion_that_was_taken_over_is_worth_nothing() {
-    let world = World::new("worth");
+/// An enemy who may take its companion over, and that companion.
+fn tracer(world: &World) -> (Container, u32) {
     let enemy = world
         .container(base_image(), "enemy")
         .cap_add("SYS_PTRACE")
         .args(["sleep", "600"])
         .run();
     let agent = agent_in(world.supervisor(), &enemy);
+    (enemy, agent)
+}
+
+/// Seen from the host, where nothing hides it: whoever takes a companion over holds what his container holds, and the
+/// one session.
+#[test]
+fn a_companion_that_was_taken_over_is_worth_nothing() {
+    let world = World::new("worth");
+    let (enemy, agent) = tracer(&world);
     world.neighbour_answers();
     let _ = world.supervisor().ask(enemy.name(), "status");
 
@@ -435,12 +443,7 @@ signal.pause()
 #[test]
 fn a_session_that_was_left_open_ends_with_its_companion() {
     let world = World::new("inherit");
-    let enemy = world
-        .container(base_image(), "enemy")
-        .cap_add("SYS_PTRACE")
-        .args(["sleep", "600"])
-        .run();
-    let agent = agent_in(world.supervisor(), &enemy);
+    let (enemy, agent) = tracer(&world);
     let calm = world.calm();
     // A copy of the session's descriptor keeps the connection open when the companion is dead.
     const HOLD: &str = r"
