@@ -168,6 +168,8 @@ pub(crate) enum Luck {
     Bad(&'static str),
     /// An agent comes in and never says a word.
     Mute,
+    /// An agent comes in and is killed before it says a word.
+    Killed,
 }
 
 /// A way in to fake agents.
@@ -220,6 +222,7 @@ impl WayIn for FakeWayIn {
                     let _peer = peer;
                     ended.exited().await;
                 })),
+                Luck::Killed => ended.end(),
             }
             Ok(Companion {
                 via: self.via(),

@@ -13,6 +13,7 @@ pub(crate) mod rights;
 pub(crate) mod token_bucket;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use diogenes_proto::line::{decode, decode_hello};
@@ -23,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::session::lines::{LineReader, send, send_text};
+use crate::session::lines::{LineError, LineReader, send, send_text};
 use crate::session::rights::Rights;
 
 /// How long an agent has for its hello.
@@ -134,6 +135,25 @@ pub(crate) enum SessionEnd {
     Silent,
 }
 
+/// Who is killed with something unread resets its connection; that is a hang-up too, see unix(7).
+impl From<std::io::Error> for SessionEnd {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Self::Hangup,
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<LineError> for SessionEnd {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Io(error) => error.into(),
+            LineError::TooLong => Self::Misbehaved(error.to_string()),
+        }
+    }
+}
+
 /// A session after its hello.
 pub(crate) struct Session {
     lines: LineReader<OwnedReadHalf>,
@@ -154,16 +174,15 @@ impl Session {
     ) -> Result<(Self, SessionHandle, Hello), SessionEnd> {
         let (reader, mut writer) = stream.into_split();
         let mut lines = LineReader::new(reader);
-        let broken = |error: std::io::Error| SessionEnd::Broken(error.to_string());
         let own = serde_json::to_string(&Hello::new(BUILD))
             .map_err(|error| SessionEnd::Broken(error.to_string()))?;
-        send_text(&mut writer, own).await.map_err(broken)?;
+        send_text(&mut writer, own).await?;
 
         let greeting = match timeout(HELLO_DEADLINE, lines.next()).await {
             Ok(Some(Ok(line))) => decode_hello(&line),
             Ok(Some(Err(error))) => match error.to_wire() {
                 Some(wire) => Err(wire),
-                None => return Err(SessionEnd::Broken(error.to_string())),
+                None => return Err(error.into()),
             },
             Ok(None) => return Err(SessionEnd::Hangup),
             Err(_) => {
@@ -224,9 +243,9 @@ impl Session {
                             }
                         }
                         Some(Err(error)) => {
-                            let Some(wire) = error.to_wire() else { return SessionEnd::Broken(error.to_string()) };
+                            let Some(wire) = error.to_wire() else { return error.into() };
                             let _ = send(&mut self.writer, None, &Message::Error(wire)).await;
-                            return SessionEnd::Misbehaved(error.to_string());
+                            return error.into();
                         }
                         None => return SessionEnd::Hangup,
                     }
@@ -259,7 +278,7 @@ impl Session {
                     self.pending.retain(|_, reply| !reply.is_closed());
                     // Id 0 is never a request's: a pong is heard and otherwise forgotten.
                     if let Err(error) = send(&mut self.writer, Some(0), &Request::Ping {}).await {
-                        return SessionEnd::Broken(error.to_string());
+                        return error.into();
                     }
                 }
             }
@@ -287,7 +306,7 @@ impl Session {
                 let sent = send(&mut self.writer, bad.id, &Message::Error(bad.error)).await;
                 return match (end, sent) {
                     (Some(end), _) => Err(end),
-                    (None, Err(error)) => Err(SessionEnd::Broken(error.to_string())),
+                    (None, Err(error)) => Err(error.into()),
                     (None, Ok(())) => Ok(()),
                 };
             }
@@ -315,9 +334,7 @@ impl Session {
         self.next_id += 1;
         match diogenes_proto::line::encode(Some(id), &request) {
             Ok(text) => {
-                send_text(&mut self.writer, text)
-                    .await
-                    .map_err(|error| SessionEnd::Broken(error.to_string()))?;
+                send_text(&mut self.writer, text).await?;
                 self.pending.insert(id, reply);
             }
             Err(error) => {

@@ -248,20 +248,24 @@ impl Attendant {
                     )));
                 }
             };
-            Outcome::Entered(match Session::greet(session).await {
-                Ok((session, handle, hello)) => Ok(Box::new(Arrival {
+            match Session::greet(session).await {
+                Ok((session, handle, hello)) => Outcome::Entered(Ok(Box::new(Arrival {
                     via,
                     agent,
                     init,
                     session,
                     handle,
                     build: hello.build,
-                })),
+                }))),
+                // Killed before its first word: that is no failure to come in.
+                Err(SessionEnd::Hangup) => {
+                    Outcome::Ended(lost(SessionEnd::Hangup, &*agent, &*init).await)
+                }
                 Err(end) => {
                     agent.kill();
-                    Err(format!("its companion came in, but {end}"))
+                    Outcome::Entered(Err(format!("its companion came in, but {end}")))
                 }
-            })
+            }
         }
         .boxed()
     }
@@ -297,16 +301,7 @@ impl Attendant {
                     let _ = timeout(LEAVE_DEADLINE, agent.exited()).await;
                     Event::Left
                 }
-                Some(end) => {
-                    agent.kill();
-                    match timeout(INIT_GRACE, init.exited()).await {
-                        Ok(()) => Event::InitEnded,
-                        Err(_) if end == SessionEnd::Hangup => {
-                            Event::Lost("it was killed or it crashed".into())
-                        }
-                        Err(_) => Event::Lost(end.to_string()),
-                    }
-                }
+                Some(end) => lost(end, &*agent, &*init).await,
             };
             agent.kill();
             let _ = timeout(LEAVE_DEADLINE, agent.exited()).await;
@@ -398,6 +393,16 @@ impl Attendant {
         };
         let findings = told.into_iter().flatten().map(finding).collect();
         self.registry.set_findings(&self.id, findings);
+    }
+}
+
+/// What it means that a companion's session ended though nobody closed it: its container's end, or its own.
+async fn lost(end: SessionEnd, agent: &dyn Process, init: &dyn Process) -> Event {
+    agent.kill();
+    match timeout(INIT_GRACE, init.exited()).await {
+        Ok(()) => Event::InitEnded,
+        Err(_) if end == SessionEnd::Hangup => Event::Lost("it was killed or it crashed".into()),
+        Err(_) => Event::Lost(end.to_string()),
     }
 }
 

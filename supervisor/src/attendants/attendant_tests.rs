@@ -159,6 +159,22 @@ async fn a_killed_companion_is_back_within_two_seconds_and_a_kill_loop_is_a_find
 }
 
 #[tokio::test(start_paused = true)]
+async fn companions_killed_before_their_first_word_are_told_as_killed() {
+    let world = World::new();
+    let luck = [Luck::Killed, Luck::Killed];
+    world.way_in.luck.lock().unwrap().extend(luck);
+    world.tell(&running("c1", "shop", 7)).await;
+    world.until_present(3).await;
+    let codes: Vec<_> = world
+        .view()
+        .findings
+        .into_iter()
+        .map(|it| it.code)
+        .collect();
+    assert_eq!(codes, ["companion-killed"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_containers_end_takes_its_companion_along() {
     let world = World::new();
     let facts = running("c1", "shop", 7);
