@@ -1429,21 +1429,30 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
     play.probe(answers());
     assert_eq!(play.first().0, Health::Healthy);
 
-    // A launcher's end is none: the daemon it has started goes on.
-    let started = |pids: &[u32]| {
+}
+
+#[test]
+fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_it() {
+    let started = |pids: &[u32], group_of: fn(u32) -> Option<u32>, parent: u32| {
         let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
         for &pid in pids {
+            let parent = if pid == 5 { 1 } else { parent };
             scene = scene
-                .process(pid, 1, "/usr/sbin/nginx", &["nginx"])
-                .with(|p| p.started_at = at(0));
+                .process(pid, parent, "/usr/sbin/apache2", &["apache2"])
+                .with(|p| (p.started_at, p.group) = (at(0), group_of(pid)));
         }
         scene.tcp("0.0.0.0", 80, pids)
     };
-    let mut play = Play::healthy(started(&[5, 6]));
-    play.wait(1000);
-    play.see(started(&[6]));
-    play.probe(answers());
-    assert_eq!(play.first().0, Health::Healthy);
+    let left = |group_of: fn(u32) -> Option<u32>| {
+        let mut play = Play::healthy(started(&[5, 6], group_of, 5));
+        play.wait(1000);
+        play.see(started(&[6], group_of, 1));
+        play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
+        play.first().0
+    };
+    assert_eq!(left(|_| Some(5)), Health::Degraded, "a worker");
+    assert_eq!(left(|pid| Some(pid)), Health::Healthy, "a daemon leads its group");
+    assert_eq!(left(|_| None), Health::Healthy, "who knows");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Activity, Health, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted, Verdict,
+    Activity, Health, Listener, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted, Verdict,
 };
 
 use super::condition::{Condition, Stuck};
@@ -17,7 +17,7 @@ use crate::recognise::Recognised;
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
 /// How long a worker must live to be believed: one that cannot do its work ends sooner, mostly.
 const WORKER_GRACE: Duration = Duration::from_secs(5);
-/// A main process that ends younger than this was a launcher: daemons fork, and the parent exits.
+/// A main process that ends younger than this may have been a launcher: daemons fork, and the parent exits.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// The window in which restarts make a crash loop, and how many it takes.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
@@ -291,7 +291,8 @@ impl Track {
     }
 
     /// Whether what is seen now are the workers of a main process that ended: they were there before, and none of them
-    /// leads the others, as a new main process would.
+    /// leads the others, as a new main process would. Nor are they daemons that it has launched, which leave its process
+    /// group (daemon(3), setsid(2)): however young it was, who stays in that and listens on its sockets works for it.
     fn abandoned_by(
         &self,
         seen: &Recognised,
@@ -300,10 +301,14 @@ impl Track {
     ) -> Option<(u32, Timestamp)> {
         let (before, started_at) = self.main()?;
         let first = seen.pids.first()?;
-        if condition.is_led || !self.seen.pids.contains(first) {
+        let is_of_its_group = condition.group == self.condition.group;
+        if condition.is_led || !self.seen.pids.contains(first) || !is_of_its_group {
             return None;
         }
-        let has_ended = !seen.pids.contains(&before) && now.since(started_at) >= LAUNCHES_WITHIN;
+        let shares = |l: &Listener| l.owners.contains(&before) && l.owners.contains(first);
+        let is_worker = condition.group.is_some() && self.seen.listeners.iter().any(shares);
+        let is_no_launcher = is_worker || now.since(started_at) >= LAUNCHES_WITHIN;
+        let has_ended = !seen.pids.contains(&before) && is_no_launcher;
         self.abandoned_by.or(has_ended.then_some((before, now)))
     }
 
