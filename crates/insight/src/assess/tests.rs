@@ -1428,7 +1428,6 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
     play.see(web(Some(9), 9));
     play.probe(answers());
     assert_eq!(play.first().0, Health::Healthy);
-
 }
 
 #[test]
@@ -1451,7 +1450,11 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
         play.first().0
     };
     assert_eq!(left(|_| Some(5)), Health::Degraded, "a worker");
-    assert_eq!(left(|pid| Some(pid)), Health::Healthy, "a daemon leads its group");
+    assert_eq!(
+        left(|pid| Some(pid)),
+        Health::Healthy,
+        "a daemon leads its group"
+    );
     assert_eq!(left(|_| None), Health::Healthy, "who knows");
 }
 
@@ -1494,4 +1497,100 @@ fn errors_of_who_has_just_started_are_its_start_and_are_asked_about_when_somebod
             .tcp("0.0.0.0", 6379, &[9]),
     );
     assert_eq!(play.assessor.due(at(play.now_ms)).len(), 2, "both at once");
+}
+
+#[test]
+fn who_was_slow_to_start_may_be_so_again() {
+    // A server with a title of its own is known before it listens.
+    let nginx = |pid: u32, started_ms: u64| {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(pid, 1, "/usr/sbin/nginx", &["nginx: master process nginx"])
+            .with(|p| p.started_at = at(started_ms))
+            .tcp("0.0.0.0", 80, &[pid])
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: nginx(5, 0),
+        now_ms: 100,
+    };
+    play.look();
+    let health_after = |play: &mut Play, ms: u64| {
+        let end = play.now_ms + ms;
+        while play.now_ms < end {
+            play.probe(silence());
+            play.wait(500);
+        }
+        play.first().0
+    };
+    assert_eq!(health_after(&mut play, 10_000), Health::Starting);
+    assert_eq!(
+        health_after(&mut play, 30_000),
+        Health::Unhealthy,
+        "the first time"
+    );
+    play.wait(60_000);
+    play.probe(answers());
+    assert_eq!(play.first().0, Health::Healthy);
+
+    let again_ms = play.now_ms + 1000;
+    play.wait(1000);
+    play.see(nginx(6, again_ms));
+    assert_eq!(
+        health_after(&mut play, 60_000),
+        Health::Starting,
+        "the second"
+    );
+    assert_eq!(
+        health_after(&mut play, 120_000),
+        Health::Unhealthy,
+        "but not for ever"
+    );
+}
+
+#[test]
+fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
+    let server = |pid: u32, started_ms: u64, listens: bool| {
+        let scene = Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(
+                pid,
+                1,
+                "/usr/bin/python3.11",
+                &["python3", "/srv/server.py"],
+            );
+        let scene = scene.with(|p| p.started_at = at(started_ms));
+        if listens {
+            scene.tcp("0.0.0.0", 8000, &[pid])
+        } else {
+            scene
+        }
+    };
+    let mut play = Play::healthy(server(5, 0, true));
+    play.wait(60_000);
+    play.see(server(6, 59_000, false));
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Starting, "{why}");
+    assert!(why.contains("pid 6 was started in its place"), "{why}");
+    play.wait(20_000);
+    play.look();
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Unhealthy, "{why}");
+    play.wait(5_000);
+    play.see(server(6, 59_000, true));
+    let speaks = || ProbeOutcome {
+        protocol: Some("http".into()),
+        ..answers()
+    };
+    play.probe(speaks());
+    assert_eq!(play.first().0, Health::Healthy);
+
+    // Again and again is no start.
+    for pid in 7..11 {
+        play.wait(2_000);
+        let now_ms = play.now_ms;
+        play.see(server(pid, now_ms, false));
+    }
+    assert_eq!(play.first().0, Health::Unhealthy);
+    assert!(play.codes().contains(&"crash-loop".to_owned()));
 }

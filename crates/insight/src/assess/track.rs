@@ -4,17 +4,21 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Activity, Health, Listener, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted, Verdict,
+    Activity, Health, Listener, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp,
+    Untrusted, Verdict,
 };
 
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
 use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
+use super::start::Start;
 use crate::catalogue::{self, Kind, Layer, protocol, refined};
 use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
+/// How long a known server may take to listen at all: large applications are loaded first.
+const LISTENS_BY: Duration = Duration::from_secs(60);
 /// How long a worker must live to be believed: one that cannot do its work ends sooner, mostly.
 const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this may have been a launcher: daemons fork, and the parent exits.
@@ -49,6 +53,8 @@ pub(crate) struct Absence {
     pub(crate) port_taken: bool,
     /// Its main process, where it is dead and its parent has not reaped it (state Z; proc(5)).
     pub(crate) zombie: Option<u32>,
+    /// Who runs the same program since, and is no service yet: pid and start.
+    pub(crate) successor: Option<(u32, Timestamp)>,
 }
 
 /// What becomes of the claim that its process makes once its socket has been heard.
@@ -118,6 +124,7 @@ pub(crate) struct Track {
     pub(crate) full_since: Option<Timestamp>,
     pub(crate) learnt: Learnt,
     standing: Standing,
+    start: Start,
     pub(crate) schedule: Schedule,
     /// Which of the ways to probe it is used.
     pub(crate) way: usize,
@@ -153,6 +160,7 @@ impl Track {
             full_since: None,
             learnt: Learnt::default(),
             standing: Standing::default(),
+            start: Start::default(),
             schedule: Schedule::at_once(now, pace),
             way: 0,
             proven: false,
@@ -199,15 +207,20 @@ impl Track {
         if self.is_worker() {
             WORKER_GRACE
         } else {
-            GRACE
+            self.start.grace(GRACE)
         }
+    }
+
+    /// How long it may take to listen at all, where it is known to.
+    pub(crate) fn listens_by(&self) -> Duration {
+        self.start.grace(LISTENS_BY)
     }
 
     /// Whether a failure is part of its start: it does not speak yet, or what it depends on may be starting too.
     pub(crate) fn is_excused(&self, failure: Verdict, now: Timestamp) -> bool {
         let is_excuse = match failure {
             Verdict::Refused | Verdict::Silent | Verdict::Garbled => true,
-            Verdict::Failing => !self.proven,
+            Verdict::Failing => !self.proven || self.start.errs(),
             Verdict::Alive | Verdict::Starting | Verdict::Impossible => false,
         };
         is_excuse && self.is_young(now)
@@ -247,13 +260,14 @@ impl Track {
         let is_back = self.presence != Presence::Running;
 
         if is_reborn && self.seen.started_at.is_some() {
-            self.restarts.push_back(now);
-            if self.restarts.len() > 2 * LOOP_RESTARTS {
-                self.restarts.pop_front();
+            // Its start may have been noticed before it was anything.
+            if main_of(&seen) != self.successor() {
+                self.restarted(now);
             }
             self.failures = 0;
             self.outcome = None;
             self.accepts = None;
+            self.start.begins();
             self.learnt
                 .doubt_what_may_have_changed(seen.entry.is_some());
         }
@@ -286,6 +300,9 @@ impl Track {
         self.full_since = is_full.then(|| self.full_since.unwrap_or(now));
         self.presence = Presence::Running;
         self.abandoned_by = self.abandoned_by(&seen, &condition, now);
+        if seen.listeners.is_empty() {
+            self.start.is_not_ready(false);
+        }
         self.seen = seen;
         self.condition = condition;
     }
@@ -312,12 +329,36 @@ impl Track {
         self.abandoned_by.or(has_ended.then_some((before, now)))
     }
 
+    /// Who takes its place, while it is gone.
+    fn successor(&self) -> Option<(u32, Timestamp)> {
+        match self.presence {
+            Presence::Ended { absence, .. } => absence.successor,
+            Presence::Running | Presence::Deaf { .. } => None,
+        }
+    }
+
+    /// Whether it is gone, and who takes its place may need some more time to listen.
+    pub(crate) fn is_succeeded(&self, now: Timestamp) -> bool {
+        let in_time = |(_, at)| now.since(at) < self.grace();
+        self.successor().is_some_and(in_time) && !self.is_crash_looping(now)
+    }
+
+    fn restarted(&mut self, now: Timestamp) {
+        self.restarts.push_back(now);
+        if self.restarts.len() > 2 * LOOP_RESTARTS {
+            self.restarts.pop_front();
+        }
+    }
+
     /// It was not seen.
     pub(crate) fn missed(&mut self, processes_live: bool, absence: Absence, now: Timestamp) {
         self.condition = Condition::default();
         self.stuck = None;
         self.full_since = None;
         self.activity = None;
+        if absence.successor.is_some() && absence.successor != self.successor() {
+            self.restarted(now);
+        }
         self.presence = match self.presence {
             Presence::Deaf { at } if processes_live => Presence::Deaf { at },
             Presence::Ended { at, .. } => Presence::Ended { at, absence },
@@ -398,6 +439,11 @@ impl Track {
             self.learn(&outcome, kind, now);
         }
         self.count(&outcome);
+        match outcome.verdict {
+            Verdict::Alive => self.start.is_ready(self.age(now)),
+            Verdict::Impossible => {}
+            verdict => self.start.is_not_ready(verdict == Verdict::Failing),
+        }
         match outcome.verdict {
             Verdict::Alive => {
                 self.proven |= outcome.protocol.as_deref() != Some("tls");
@@ -635,8 +681,12 @@ impl Track {
 
     /// When time alone changes its health: at the end of its grace.
     pub(crate) fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let end = after(self.seen.started_at?, self.grace());
-        (end > now && self.presence == Presence::Running).then_some(end)
+        let started_at = match self.presence {
+            Presence::Running => self.seen.started_at,
+            Presence::Deaf { .. } | Presence::Ended { .. } => self.successor().map(|(_, at)| at),
+        };
+        let end = after(started_at?, self.grace());
+        (end > now).then_some(end)
     }
 }
 

@@ -159,8 +159,7 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
 
 /// What can be said of any process.
 fn describe_process(main: &Process) -> Recognised {
-    let program = Program::of(main);
-    let name = program.map_or_else(|| main.name.clone(), |p| Untrusted::from(called(main, &p)));
+    let name = program_of(main);
     let pid = main.container_pid;
     let runs = match &main.executable {
         Some(path) => format!("pid {pid} runs {path:.200}"),
@@ -187,6 +186,15 @@ fn describe_process(main: &Process) -> Recognised {
         probes: Vec::new(),
         evidence: vec![sentence(runs)],
     }
+}
+
+/// What a process runs, in a word: what a service is known by after a restart.
+pub(crate) fn program_of(process: &Process) -> Untrusted {
+    let program = Program::of(process);
+    program.map_or_else(
+        || process.name.clone(),
+        |program| Untrusted::from(called(process, &program)),
+    )
 }
 
 /// The name a process goes by. One file under several names is called as it was started, where the kernel and the command
