@@ -69,6 +69,8 @@ pub(crate) struct Condition {
     pub(crate) all_root: bool,
     /// Whether one of its processes is another one's parent.
     pub(crate) is_led: bool,
+    /// CPU time that its processes have used in their lives, in milliseconds.
+    pub(crate) cpu_ms: u64,
     /// The process group of its main process; None where that is not known.
     pub(crate) group: Option<u32>,
 }
@@ -95,6 +97,7 @@ impl Condition {
                 .max_by_key(|d| d.open * 100 / d.limit),
             recovery: recovery(service.kind, own()),
             is_led: own().any(|p| pids.binary_search(&p.parent_pid).is_ok()),
+            cpu_ms: own().fold(0, |sum, p| p.cpu_ms.saturating_add(sum)),
             group: own().next().and_then(|main| main.group),
             all_root: own().next().is_some() && own().all(|p| p.uid == 0),
         }

@@ -19,6 +19,8 @@ use crate::recognise::Recognised;
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
 /// How long a known server may take to listen at all: large applications are loaded first.
 const LISTENS_BY: Duration = Duration::from_secs(60);
+/// Who is loading uses at least this share of one core.
+const LOADING_PERCENT: u32 = 5;
 /// How long a worker must live to be believed: one that cannot do its work ends sooner, mostly.
 const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this may have been a launcher: daemons fork, and the parent exits.
@@ -223,7 +225,17 @@ impl Track {
             Verdict::Failing => !self.proven || self.start.errs(),
             Verdict::Alive | Verdict::Starting | Verdict::Impossible => false,
         };
-        is_excuse && self.is_young(now)
+        is_excuse && (self.is_young(now) || self.is_still_loading(now))
+    }
+
+    /// Whether it has never answered, and has been too busy for that: large applications load for a while. One that
+    /// hangs uses no CPU time, so that its share of its life shrinks.
+    fn is_still_loading(&self, now: Timestamp) -> bool {
+        let is_at_work = |age: Duration| {
+            u128::from(self.condition.cpu_ms) * 100 >= age.as_millis() * u128::from(LOADING_PERCENT)
+        };
+        let in_time = |age: &Duration| *age < self.listens_by();
+        !self.proven && self.age(now).filter(in_time).is_some_and(is_at_work)
     }
 
     /// How often its main process was another one in the last minute.
