@@ -230,7 +230,7 @@ impl Track {
 
     /// Whether it has never answered, and has been too busy for that: large applications load for a while. One that
     /// hangs uses no CPU time, so that its share of its life shrinks.
-    fn is_still_loading(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_still_loading(&self, now: Timestamp) -> bool {
         let is_at_work = |age: Duration| {
             u128::from(self.condition.cpu_ms) * 100 >= age.as_millis() * u128::from(LOADING_PERCENT)
         };
