@@ -1450,6 +1450,27 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
         play.first().0
     };
     assert_eq!(left(|_| Some(5)), Health::Degraded, "a worker");
+    // A worker with a helper of its own, which does not listen, leads nobody.
+    let helped = |main: Option<u32>| {
+        let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+        for pid in main.into_iter().chain([6, 7]) {
+            let parent = if pid == 7 {
+                6
+            } else {
+                main.filter(|&it| it != pid).unwrap_or(1)
+            };
+            scene = scene
+                .process(pid, parent, "/usr/sbin/squid", &["squid"])
+                .with(|p| (p.started_at, p.group) = (at(0), Some(5)));
+        }
+        scene.tcp("0.0.0.0", 3128, &[6])
+    };
+    let mut play = Play::healthy(helped(Some(5)));
+    play.wait(1000);
+    play.see(helped(None));
+    play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
+    assert_eq!(play.first().0, Health::Degraded);
+
     assert_eq!(
         left(|pid| Some(pid)),
         Health::Healthy,

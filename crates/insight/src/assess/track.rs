@@ -4,15 +4,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Activity, Health, Listener, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp,
-    Untrusted, Verdict,
+    Activity, Health, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStats, Timestamp, Untrusted, Verdict,
 };
 
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
 use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
 use super::start::Start;
-use crate::catalogue::{self, Kind, Layer, protocol, refined};
+use crate::catalogue::{self, Kind, protocol, refined};
 use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
@@ -23,7 +22,7 @@ const LISTENS_BY: Duration = Duration::from_secs(60);
 const LOADING_PERCENT: u32 = 5;
 /// How long a worker must live to be believed: one that cannot do its work ends sooner, mostly.
 const WORKER_GRACE: Duration = Duration::from_secs(5);
-/// A main process that ends younger than this may have been a launcher: daemons fork, and the parent exits.
+/// A main process that ends younger than this may have been a launcher, where that shows in nothing else.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// The window in which restarts make a crash loop, and how many it takes.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
@@ -321,7 +320,7 @@ impl Track {
 
     /// Whether what is seen now are the workers of a main process that ended: they were there before, and none of them
     /// leads the others, as a new main process would. Nor are they daemons that it has launched, which leave its process
-    /// group (daemon(3), setsid(2)): however young it was, who stays in that and listens on its sockets works for it.
+    /// group (daemon(3), setsid(2)); where groups are not known, a young one may have been a launcher.
     fn abandoned_by(
         &self,
         seen: &Recognised,
@@ -334,9 +333,7 @@ impl Track {
         if condition.is_led || !self.seen.pids.contains(first) || !is_of_its_group {
             return None;
         }
-        let shares = |l: &Listener| l.owners.contains(&before) && l.owners.contains(first);
-        let is_worker = condition.group.is_some() && self.seen.listeners.iter().any(shares);
-        let is_no_launcher = is_worker || now.since(started_at) >= LAUNCHES_WITHIN;
+        let is_no_launcher = condition.group.is_some() || now.since(started_at) >= LAUNCHES_WITHIN;
         let has_ended = !seen.pids.contains(&before) && is_no_launcher;
         self.abandoned_by.or(has_ended.then_some((before, now)))
     }
@@ -432,7 +429,7 @@ impl Track {
     /// an error about each path that is not there: only applications are asked.
     pub(crate) fn wants_readiness(&self) -> bool {
         let is_application = || match self.seen.entry {
-            Some(entry) => entry.layer != Layer::Server,
+            Some(entry) => entry.is_application(),
             None => !self.learnt.product.as_ref().is_some_and(is_server),
         };
         let is_http = |spec: ProbeSpec| spec.kind == ProbeKind::Http && spec.path.is_none();
@@ -717,10 +714,10 @@ impl Learnt {
     }
 }
 
-/// Whether a product that a header named is a server of files, or may be one.
+/// Whether a product that a header named is a server of files or a proxy, or may be one.
 fn is_server(product: &Untrusted) -> bool {
     let known = catalogue::find(&product.as_raw().to_ascii_lowercase());
-    known.is_some_and(|entry| entry.layer == Layer::Server)
+    known.is_some_and(|entry| !entry.is_application())
 }
 
 fn main_of(seen: &Recognised) -> Option<(u32, Timestamp)> {
