@@ -2,6 +2,7 @@
 # The corpus of real services: installs what only it needs, makes its images one after the other, and runs it.
 #
 #   corpus.sh          CORPUS=redis,nginx runs some, otherwise all
+#                      NMAP=no leaves the comparison with nmap out, which takes the longest
 #   corpus.sh images   makes the images only
 set -euo pipefail
 # shellcheck source=deploy/scripts/steps.sh

@@ -103,6 +103,8 @@ impl ProbeKind {
 pub enum ProbeTarget {
     /// A TCP address, always one of the container's own.
     Tcp(SocketAddr),
+    /// A UDP address of the container's own, for what is asked over UDP alone: DNS.
+    Udp(SocketAddr),
     /// The path of a Unix socket in the container.
     Unix(Untrusted),
 }

@@ -34,6 +34,10 @@ pub struct Process {
     pub host_pid: Option<u32>,
     /// Its parent's pid in the container; 0 where the parent is outside (the init, and what `docker exec` started).
     pub parent_pid: u32,
+    /// Its process group, by the leader's pid in the container (setpgid(2)): workers are in that of the process that
+    /// forked them, a daemon begins its own. None where it is not known, or the leader is outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
     /// Effective user id, in the container's user namespace.
     pub uid: u32,
     /// When it started.

@@ -161,6 +161,10 @@ mod tests {
                 "usr/share/rubygems-integration/all/specifications/puma-tools-9.gemspec",
                 "",
             ),
+            (
+                "usr/lib/x86_64-linux-gnu/rubygems-integration/3.1.0/specifications/bcrypt-3.1.18.gemspec",
+                "",
+            ),
         ]);
         let (python, node, ruby) = (Language::Python, Language::Node, Language::Ruby);
         for (origin, expected) in [
@@ -195,6 +199,7 @@ mod tests {
                 None,
             ),
             (origin(Some(ruby), &["puma"], &[]), Some("5.6.5")),
+            (origin(Some(ruby), &["bcrypt"], &[]), Some("3.1.18")),
         ] {
             let found = version(root.path(), &origin);
             assert_eq!(

@@ -392,6 +392,7 @@ fn unknown(pid: u32, stat: &Stat<'_>, started_ms: u64) -> Known {
 fn refresh(known: &mut Known, stat: &Stat<'_>, ticks_per_second: u64, page_bytes: u64) {
     let process = &mut known.process;
     process.parent_pid = stat.parent;
+    process.group = Some(stat.group).filter(|&group| group != 0);
     process.state = stat.state;
     process.threads = stat.threads;
     process.cpu_ms = stat.cpu_ticks.saturating_mul(1000) / ticks_per_second;

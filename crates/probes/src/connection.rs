@@ -1,4 +1,4 @@
-//! Reaching a service: TCP on the container's own addresses, or a Unix socket.
+//! Reaching a service: TCP or UDP on the container's own addresses, or a Unix socket.
 
 use std::io;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::conclusion::{Conclusion, millis};
 use crate::conversation::Conversation;
+use crate::datagrams::Datagrams;
 
 /// `ENFILE` and `EMFILE`, for which the standard library has no name (errno(3); the same on every Linux).
 const NO_DESCRIPTOR_LEFT: [i32; 2] = [23, 24];
@@ -61,6 +62,7 @@ impl Connector<'_> {
                 stream.set_nodelay(true)?;
                 Ok(Box::new(stream))
             }
+            ProbeTarget::Udp(address) => Ok(Box::new(Datagrams::to(*address).await?)),
             ProbeTarget::Unix(path) => {
                 // unix(7): an abstract name begins with a zero byte, which people and /proc write as "@".
                 let raw = path.as_raw();

@@ -10,7 +10,7 @@
 //! request. It is an HTTP/1.0 one without any header on purpose: every HTTP server answers it, and a Redis in
 //! disguise complains about an unknown command only, where a `Host:` line would make it log "Possible SECURITY
 //! ATTACK detected". Who closes at that, or finds the request bad, may want TLS; who goes on waiting takes it for the
-//! length of something, as DNS does. What answers to nothing is `tcp`: it takes connections. What speaks a binary
+//! length of something, as DNS does. Over UDP nothing but what its port is known for is asked. What answers to nothing is `tcp`: it takes connections. What speaks a binary
 //! protocol at a port that it is not known for stays `tcp`, too: to try them all would fill its log.
 
 use std::time::Duration;
@@ -59,7 +59,7 @@ const PORTS: &[(&[u16], ProbeKind)] = &[
 ];
 
 fn known_for(target: &ProbeTarget) -> Option<ProbeKind> {
-    let ProbeTarget::Tcp(address) = target else {
+    let (ProbeTarget::Tcp(address) | ProbeTarget::Udp(address)) = target else {
         return None;
     };
     let known = |(ports, _): &&(&[u16], ProbeKind)| ports.contains(&address.port());
@@ -71,6 +71,10 @@ pub(crate) async fn converse(connector: &Connector<'_>) -> Result<Conclusion, Co
         && let Some(conclusion) = speaks(connector, kind).await
     {
         return Ok(conclusion);
+    }
+    if let ProbeTarget::Udp(_) = connector.target {
+        let evidence = "answers nothing that tells what it is";
+        return Ok(Conclusion::new(Verdict::Garbled, evidence));
     }
     let mut peer = connector.connect().await?;
     let heard = peer

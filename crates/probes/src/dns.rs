@@ -1,4 +1,4 @@
-//! DNS over TCP: the server's version, `version.bind` in class CHAOS.
+//! DNS, over TCP where it listens on that: the server's version, `version.bind` in class CHAOS.
 //!
 //! Any answer will do, a refusal too, and BIND 9.18 writes nothing about it. The question is about the server itself, so nothing is asked of anybody else.
 //! Source: RFC 1035 §4.1, §4.2.2; RFC 4892 §3; BIND 9 Administrator Reference Manual, "version".

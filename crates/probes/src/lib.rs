@@ -19,6 +19,7 @@ mod certificate;
 mod conclusion;
 mod connection;
 mod conversation;
+mod datagrams;
 mod discover;
 mod dns;
 mod fastcgi;

@@ -112,7 +112,7 @@ fn verdict_of(error: &ServerError) -> (Verdict, String) {
 pub(crate) async fn converse(connector: &Connector<'_>) -> Result<Conclusion, Conclusion> {
     let question = match connector.target {
         ProbeTarget::Tcp(_) => GSSENC_REQUEST,
-        ProbeTarget::Unix(_) => SSL_REQUEST,
+        ProbeTarget::Udp(_) | ProbeTarget::Unix(_) => SSL_REQUEST,
     };
     let mut peer = connector.connect().await?;
     peer.ask(&question).await;

@@ -84,6 +84,14 @@ async fn probe(kind: ProbeKind, peer: Peer) -> ProbeOutcome {
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n\r\n";
 const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\n\r\n";
+const CACHED: &[u8] = b"HTTP/1.1 200 OK\r\nAge: 54\r\n\r\n";
+/// The first question; who asks past a cache says more.
+const PLAIN_HEAD: &[u8] = concat!(
+    "HEAD / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: diogenes-agent/",
+    env!("CARGO_PKG_VERSION"),
+    "\r\nAccept: */*\r\nConnection: close\r\n"
+)
+.as_bytes();
 const PONG: &[u8] = b"+PONG\r\n";
 /// A handshake's beginning, which is all that is read of it.
 const MYSQL: &[u8] = b"\x0c\0\0\0\x0a8.0.36\0\x08\0\0\0";
@@ -117,6 +125,13 @@ async fn verdicts() {
             Discerns(b"HEAD", BAD_GATEWAY, OK),
             Alive,
             "answers HTTP (status 200)",
+        ),
+        // A cache answers for a backend that is gone; who wants to know asks past it.
+        (
+            Http,
+            Discerns(PLAIN_HEAD, CACHED, BAD_GATEWAY),
+            Failing,
+            "HTTP 502",
         ),
         (
             Http,

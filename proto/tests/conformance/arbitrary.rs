@@ -126,6 +126,7 @@ pub(crate) fn process() -> BoxedStrategy<Process> {
         any::<u32>(),
         of(any::<u32>()),
         any::<u32>(),
+        of(any::<u32>()),
         any::<u32>(),
         moment(),
     );
@@ -146,13 +147,14 @@ pub(crate) fn process() -> BoxedStrategy<Process> {
     (who, what, numbers)
         .prop_map(
             |(
-                (container_pid, host_pid, parent_pid, uid, started_at),
+                (container_pid, host_pid, parent_pid, group, uid, started_at),
                 (name, command, executable, state, frameworks),
                 (threads, cpu_ms, rss_bytes, fds, fd_limit),
             )| Process {
                 container_pid,
                 host_pid,
                 parent_pid,
+                group,
                 uid,
                 started_at,
                 name,

@@ -14,6 +14,8 @@ const GEMS: [&str; 5] = [
     "/usr/lib/ruby/gems",
     "/usr/share/rubygems-integration",
 ];
+/// Debian's compiled ones are in here, below the folder of the architecture: `/usr/lib/x86_64-linux-gnu`.
+const COMPILED: &str = "rubygems-integration";
 /// Where the official images keep them.
 const BUNDLE: &str = "/usr/local/bundle";
 /// Most directories that are looked into.
@@ -21,9 +23,14 @@ const MAX_DIRECTORIES: usize = 32;
 
 /// The version of a gem.
 pub(super) fn version(root: &Path, name: &str) -> Option<String> {
+    let architectures = entries(root, "/usr/lib".as_ref())
+        .filter(|name| name.contains("-linux-"))
+        .map(|name| Path::new("/usr/lib").join(name).join(COMPILED));
     let rubies = GEMS
         .iter()
-        .flat_map(|gems| entries(root, gems.as_ref()).map(move |ruby| Path::new(gems).join(ruby)));
+        .map(PathBuf::from)
+        .chain(architectures)
+        .flat_map(|gems| entries(root, &gems).map(move |ruby| gems.join(ruby)));
     std::iter::once(PathBuf::from(BUNDLE))
         .chain(rubies)
         .take(MAX_DIRECTORIES)

@@ -12,6 +12,8 @@ pub(crate) struct Stat<'a> {
     pub(crate) comm: &'a [u8],
     pub(crate) state: char,
     pub(crate) parent: u32,
+    /// The pid of its process group's leader; 0 where that is in another pid namespace.
+    pub(crate) group: u32,
     pub(crate) kernel_thread: bool,
     /// User and system time of all its threads, the dead ones included.
     pub(crate) cpu_ticks: u64,
@@ -30,7 +32,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Stat<'_>> {
     // Numbered as in proc(5): what follows the name begins with field 3.
     let state = char::from(*fields.next()?.first()?);
     let parent = number(fields.next()?)?;
-    let flags: u32 = number(fields.nth(4)?)?; // 9
+    let group = number(fields.next()?)?; // 5
+    let flags: u32 = number(fields.nth(3)?)?; // 9
     let user: u64 = number(fields.nth(4)?)?; // 14
     let system: u64 = number(fields.next()?)?; // 15
     let threads = number(fields.nth(4)?)?; // 20
@@ -40,6 +43,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Stat<'_>> {
         comm,
         state,
         parent,
+        group,
         kernel_thread: flags & KERNEL_THREAD != 0,
         cpu_ticks: user.saturating_add(system),
         threads,
@@ -65,6 +69,7 @@ mod tests {
         let stat = parse(include_bytes!("../../tests/fixtures/live/proc/7/stat")).unwrap();
         assert_eq!(stat.comm, b"a) R (b\nc");
         assert_eq!((stat.state, stat.parent, stat.threads), ('S', 1, 1));
+        assert_eq!(stat.group, 1);
         assert_eq!((stat.cpu_ticks, stat.rss_pages > 100), (1, true));
         assert!(!stat.kernel_thread);
     }

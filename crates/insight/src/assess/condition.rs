@@ -67,8 +67,12 @@ pub(crate) struct Condition {
     pub(crate) recovery: Option<Recovery>,
     /// Whether all its processes are the superuser's.
     pub(crate) all_root: bool,
-    /// Whether one of its processes is another one's parent.
+    /// Whether one of its processes leads others: those that listen, where some do. What only helps does not count.
     pub(crate) is_led: bool,
+    /// CPU time that its processes have used in their lives, in milliseconds.
+    pub(crate) cpu_ms: u64,
+    /// The process group of its main process; None where that is not known.
+    pub(crate) group: Option<u32>,
 }
 
 impl Condition {
@@ -80,6 +84,7 @@ impl Condition {
             .collect();
         let mut pids = service.pids.clone();
         pids.sort_unstable();
+        let listens = |pid| service.listeners.iter().any(|l| l.owners.contains(&pid));
         Self {
             all_stopped: !stopped.is_empty() && stopped.len() == own().count(),
             main_stopped: service
@@ -92,7 +97,11 @@ impl Condition {
                 .filter_map(descriptors)
                 .max_by_key(|d| d.open * 100 / d.limit),
             recovery: recovery(service.kind, own()),
-            is_led: own().any(|p| pids.binary_search(&p.parent_pid).is_ok()),
+            is_led: own()
+                .filter(|p| service.listeners.is_empty() || listens(p.container_pid))
+                .any(|p| pids.binary_search(&p.parent_pid).is_ok()),
+            cpu_ms: own().fold(0, |sum, p| p.cpu_ms.saturating_add(sum)),
+            group: own().next().and_then(|main| main.group),
             all_root: own().next().is_some() && own().all(|p| p.uid == 0),
         }
     }

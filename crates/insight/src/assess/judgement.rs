@@ -19,8 +19,6 @@ use crate::words::{clock, sentence, span};
 const MAX_EVIDENCE: usize = 8;
 /// A full queue that lasts so long is no burst.
 const BURST: Duration = Duration::from_secs(5);
-/// How long a known server may take to listen at all: large applications are loaded first.
-const LISTENS_BY: Duration = Duration::from_secs(60);
 
 /// In a word, what is wrong with a service: it becomes the code of its finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,8 +80,8 @@ pub(crate) fn judge(track: &Track, now: Timestamp) -> Judgement {
     let mut facts = Vec::new();
     match presence(track, now) {
         Some(absence) => {
-            facts.push(absence);
-            facts.extend(zombie(track));
+            facts.extend(zombie(track).filter(|_| absence.health == Health::Unhealthy));
+            facts.insert(0, absence);
         }
         None => {
             facts.extend(abandoned(track, now));
@@ -143,7 +141,16 @@ fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
             } else {
                 format!(", {socket} is closed")
             };
-            let words = format!("{process} ended at {}{port}", clock(at, now));
+            let mut words = format!("{process} ended at {}{port}", clock(at, now));
+            if let Some((pid, at)) = absence.successor {
+                let age = span(now.since(at));
+                words += &format!(
+                    "; pid {pid} was started in its place {age} ago, and does not listen yet"
+                );
+            }
+            if track.is_succeeded(now) {
+                return Some(fact(Health::Starting, words));
+            }
             Some(Fact {
                 health: Health::Unhealthy,
                 trouble: Trouble::Gone,
@@ -233,7 +240,7 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
         return Some(fact(health, words));
     }
     // Many programs listen first, and accept when all else is ready.
-    if track.is_young(now) && !track.proven {
+    if !track.proven && (track.is_young(now) || track.is_still_loading(now)) {
         return None;
     }
     let lasting = track.stuck.and_then(|stuck| stuck.lasting(now))?;
@@ -313,7 +320,7 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
         );
     }
     match track.age(now) {
-        Some(age) if age < LISTENS_BY => fact(
+        Some(age) if age < track.listens_by() => fact(
             Health::Starting,
             format!("it started {} ago and does not listen yet", span(age)),
         ),

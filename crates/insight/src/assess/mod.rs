@@ -20,6 +20,7 @@ mod judgement;
 mod posture;
 mod report;
 mod schedule;
+mod start;
 mod track;
 
 use std::collections::BTreeSet;
@@ -29,7 +30,7 @@ use diogenes_proto::{Health, Origin, ProbeOutcome, ProbeSpec, Snapshot, Timestam
 
 use crate::order::{ByPid, sort_by_key};
 use crate::recognise::origin::origin;
-use crate::recognise::{Recognised, recognise_counting, unique};
+use crate::recognise::{Recognised, program_of, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
 use posture::Posture;
@@ -102,6 +103,14 @@ impl Assessor {
                 }
             }
         }
+        // Whoever is of a service takes nobody else's place.
+        let mut known: Vec<u32> = (self.tracks.iter().zip(&is_seen))
+            .filter(|(_, is_seen)| **is_seen)
+            .map(|(track, _)| track)
+            .chain(&fresh)
+            .flat_map(|track| track.seen.pids.iter().copied())
+            .collect();
+        known.sort_unstable();
         for (track, _) in self
             .tracks
             .iter_mut()
@@ -123,7 +132,12 @@ impl Assessor {
                 .any(|l| l.port.is_some_and(|port| track.seen.ports.contains(&port)));
             let is_zombie = |pid: &u32| processes.get(*pid).is_some_and(|p| p.state == 'Z');
             let zombie = track.seen.pids.first().copied().filter(is_zombie);
-            track.missed(lives, Absence { port_taken, zombie }, now);
+            let absence = Absence {
+                port_taken,
+                zombie,
+                successor: successor(snapshot, &track.seen, &known),
+            };
+            track.missed(lives, absence, now);
         }
         // One service's end, or its return, is often its neighbours' trouble, or the end of it; a new one may be what a
         // sick one waits for.
@@ -403,6 +417,21 @@ impl Assessor {
         let all_lost = brokers.all(|track| track.health == Health::Unhealthy);
         all_lost.then(|| first.name())
     }
+}
+
+/// Who runs the program of a service since that was started, and is of none of the services, whose processes are
+/// `known`, ascending: it may take the service's place.
+fn successor(snapshot: &Snapshot, gone: &Recognised, known: &[u32]) -> Option<(u32, Timestamp)> {
+    let before = gone.started_at.filter(|_| !gone.program.is_empty())?;
+    let candidates = snapshot.processes.iter().filter(|p| {
+        p.started_at > before
+            && p.state != 'Z'
+            && known.binary_search(&p.container_pid).is_err()
+            && !gone.pids.contains(&p.container_pid)
+            && program_of(p) == gone.program
+    });
+    let eldest = candidates.min_by_key(|p| (p.started_at, p.container_pid))?;
+    Some((eldest.container_pid, eldest.started_at))
 }
 
 fn same_key(track: &Track, service: &Recognised) -> bool {

@@ -1428,22 +1428,55 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
     play.see(web(Some(9), 9));
     play.probe(answers());
     assert_eq!(play.first().0, Health::Healthy);
+}
 
-    // A launcher's end is none: the daemon it has started goes on.
-    let started = |pids: &[u32]| {
+#[test]
+fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_it() {
+    let started = |pids: &[u32], group_of: fn(u32) -> Option<u32>, parent: u32| {
         let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
         for &pid in pids {
+            let parent = if pid == 5 { 1 } else { parent };
             scene = scene
-                .process(pid, 1, "/usr/sbin/nginx", &["nginx"])
-                .with(|p| p.started_at = at(0));
+                .process(pid, parent, "/usr/sbin/apache2", &["apache2"])
+                .with(|p| (p.started_at, p.group) = (at(0), group_of(pid)));
         }
         scene.tcp("0.0.0.0", 80, pids)
     };
-    let mut play = Play::healthy(started(&[5, 6]));
+    let left = |group_of: fn(u32) -> Option<u32>| {
+        let mut play = Play::healthy(started(&[5, 6], group_of, 5));
+        play.wait(1000);
+        play.see(started(&[6], group_of, 1));
+        play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
+        play.first().0
+    };
+    assert_eq!(left(|_| Some(5)), Health::Degraded, "a worker");
+    // A worker with a helper of its own, which does not listen, leads nobody.
+    let helped = |main: Option<u32>| {
+        let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+        for pid in main.into_iter().chain([6, 7]) {
+            let parent = if pid == 7 {
+                6
+            } else {
+                main.filter(|&it| it != pid).unwrap_or(1)
+            };
+            scene = scene
+                .process(pid, parent, "/usr/sbin/squid", &["squid"])
+                .with(|p| (p.started_at, p.group) = (at(0), Some(5)));
+        }
+        scene.tcp("0.0.0.0", 3128, &[6])
+    };
+    let mut play = Play::healthy(helped(Some(5)));
     play.wait(1000);
-    play.see(started(&[6]));
-    play.probe(answers());
-    assert_eq!(play.first().0, Health::Healthy);
+    play.see(helped(None));
+    play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
+    assert_eq!(play.first().0, Health::Degraded);
+
+    assert_eq!(
+        left(|pid| Some(pid)),
+        Health::Healthy,
+        "a daemon leads its group"
+    );
+    assert_eq!(left(|_| None), Health::Healthy, "who knows");
 }
 
 #[test]
@@ -1485,4 +1518,100 @@ fn errors_of_who_has_just_started_are_its_start_and_are_asked_about_when_somebod
             .tcp("0.0.0.0", 6379, &[9]),
     );
     assert_eq!(play.assessor.due(at(play.now_ms)).len(), 2, "both at once");
+}
+
+#[test]
+fn who_was_slow_to_start_may_be_so_again() {
+    // A server with a title of its own is known before it listens.
+    let nginx = |pid: u32, started_ms: u64| {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(pid, 1, "/usr/sbin/nginx", &["nginx: master process nginx"])
+            .with(|p| p.started_at = at(started_ms))
+            .tcp("0.0.0.0", 80, &[pid])
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: nginx(5, 0),
+        now_ms: 100,
+    };
+    play.look();
+    let health_after = |play: &mut Play, ms: u64| {
+        let end = play.now_ms + ms;
+        while play.now_ms < end {
+            play.probe(silence());
+            play.wait(500);
+        }
+        play.first().0
+    };
+    assert_eq!(health_after(&mut play, 10_000), Health::Starting);
+    assert_eq!(
+        health_after(&mut play, 30_000),
+        Health::Unhealthy,
+        "the first time"
+    );
+    play.wait(60_000);
+    play.probe(answers());
+    assert_eq!(play.first().0, Health::Healthy);
+
+    let again_ms = play.now_ms + 1000;
+    play.wait(1000);
+    play.see(nginx(6, again_ms));
+    assert_eq!(
+        health_after(&mut play, 60_000),
+        Health::Starting,
+        "the second"
+    );
+    assert_eq!(
+        health_after(&mut play, 120_000),
+        Health::Unhealthy,
+        "but not for ever"
+    );
+}
+
+#[test]
+fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
+    let server = |pid: u32, started_ms: u64, listens: bool| {
+        let scene = Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(
+                pid,
+                1,
+                "/usr/bin/python3.11",
+                &["python3", "/srv/server.py"],
+            );
+        let scene = scene.with(|p| p.started_at = at(started_ms));
+        if listens {
+            scene.tcp("0.0.0.0", 8000, &[pid])
+        } else {
+            scene
+        }
+    };
+    let mut play = Play::healthy(server(5, 0, true));
+    play.wait(60_000);
+    play.see(server(6, 59_000, false));
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Starting, "{why}");
+    assert!(why.contains("pid 6 was started in its place"), "{why}");
+    play.wait(20_000);
+    play.look();
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Unhealthy, "{why}");
+    play.wait(5_000);
+    play.see(server(6, 59_000, true));
+    let speaks = || ProbeOutcome {
+        protocol: Some("http".into()),
+        ..answers()
+    };
+    play.probe(speaks());
+    assert_eq!(play.first().0, Health::Healthy);
+
+    // Again and again is no start.
+    for pid in 7..11 {
+        play.wait(2_000);
+        let now_ms = play.now_ms;
+        play.see(server(pid, now_ms, false));
+    }
+    assert_eq!(play.first().0, Health::Unhealthy);
+    assert!(play.codes().contains(&"crash-loop".to_owned()));
 }

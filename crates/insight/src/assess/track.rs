@@ -10,14 +10,19 @@ use diogenes_proto::{
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
 use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
-use crate::catalogue::{self, Kind, Layer, protocol, refined};
+use super::start::Start;
+use crate::catalogue::{self, Kind, protocol, refined};
 use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
+/// How long a known server may take to listen at all: large applications are loaded first.
+const LISTENS_BY: Duration = Duration::from_secs(60);
+/// Who is loading uses at least this share of one core.
+const LOADING_PERCENT: u32 = 5;
 /// How long a worker must live to be believed: one that cannot do its work ends sooner, mostly.
 const WORKER_GRACE: Duration = Duration::from_secs(5);
-/// A main process that ends younger than this was a launcher: daemons fork, and the parent exits.
+/// A main process that ends younger than this may have been a launcher, where that shows in nothing else.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// The window in which restarts make a crash loop, and how many it takes.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
@@ -49,6 +54,8 @@ pub(crate) struct Absence {
     pub(crate) port_taken: bool,
     /// Its main process, where it is dead and its parent has not reaped it (state Z; proc(5)).
     pub(crate) zombie: Option<u32>,
+    /// Who runs the same program since, and is no service yet: pid and start.
+    pub(crate) successor: Option<(u32, Timestamp)>,
 }
 
 /// What becomes of the claim that its process makes once its socket has been heard.
@@ -118,6 +125,7 @@ pub(crate) struct Track {
     pub(crate) full_since: Option<Timestamp>,
     pub(crate) learnt: Learnt,
     standing: Standing,
+    start: Start,
     pub(crate) schedule: Schedule,
     /// Which of the ways to probe it is used.
     pub(crate) way: usize,
@@ -153,6 +161,7 @@ impl Track {
             full_since: None,
             learnt: Learnt::default(),
             standing: Standing::default(),
+            start: Start::default(),
             schedule: Schedule::at_once(now, pace),
             way: 0,
             proven: false,
@@ -199,18 +208,33 @@ impl Track {
         if self.is_worker() {
             WORKER_GRACE
         } else {
-            GRACE
+            self.start.grace(GRACE)
         }
+    }
+
+    /// How long it may take to listen at all, where it is known to.
+    pub(crate) fn listens_by(&self) -> Duration {
+        self.start.grace(LISTENS_BY)
     }
 
     /// Whether a failure is part of its start: it does not speak yet, or what it depends on may be starting too.
     pub(crate) fn is_excused(&self, failure: Verdict, now: Timestamp) -> bool {
         let is_excuse = match failure {
             Verdict::Refused | Verdict::Silent | Verdict::Garbled => true,
-            Verdict::Failing => !self.proven,
+            Verdict::Failing => !self.proven || self.start.errs(),
             Verdict::Alive | Verdict::Starting | Verdict::Impossible => false,
         };
-        is_excuse && self.is_young(now)
+        is_excuse && (self.is_young(now) || self.is_still_loading(now))
+    }
+
+    /// Whether it has never answered, and has been too busy for that: large applications load for a while. One that
+    /// hangs uses no CPU time, so that its share of its life shrinks.
+    pub(crate) fn is_still_loading(&self, now: Timestamp) -> bool {
+        let is_at_work = |age: Duration| {
+            u128::from(self.condition.cpu_ms) * 100 >= age.as_millis() * u128::from(LOADING_PERCENT)
+        };
+        let in_time = |age: &Duration| *age < self.listens_by();
+        !self.proven && self.age(now).filter(in_time).is_some_and(is_at_work)
     }
 
     /// How often its main process was another one in the last minute.
@@ -247,13 +271,14 @@ impl Track {
         let is_back = self.presence != Presence::Running;
 
         if is_reborn && self.seen.started_at.is_some() {
-            self.restarts.push_back(now);
-            if self.restarts.len() > 2 * LOOP_RESTARTS {
-                self.restarts.pop_front();
+            // Its start may have been noticed before it was anything.
+            if main_of(&seen) != self.successor() {
+                self.restarted(now);
             }
             self.failures = 0;
             self.outcome = None;
             self.accepts = None;
+            self.start.begins();
             self.learnt
                 .doubt_what_may_have_changed(seen.entry.is_some());
         }
@@ -286,12 +311,16 @@ impl Track {
         self.full_since = is_full.then(|| self.full_since.unwrap_or(now));
         self.presence = Presence::Running;
         self.abandoned_by = self.abandoned_by(&seen, &condition, now);
+        if seen.listeners.is_empty() {
+            self.start.is_not_ready(false);
+        }
         self.seen = seen;
         self.condition = condition;
     }
 
     /// Whether what is seen now are the workers of a main process that ended: they were there before, and none of them
-    /// leads the others, as a new main process would.
+    /// leads the others, as a new main process would. Nor are they daemons that it has launched, which leave its process
+    /// group (daemon(3), setsid(2)); where groups are not known, a young one may have been a launcher.
     fn abandoned_by(
         &self,
         seen: &Recognised,
@@ -300,11 +329,34 @@ impl Track {
     ) -> Option<(u32, Timestamp)> {
         let (before, started_at) = self.main()?;
         let first = seen.pids.first()?;
-        if condition.is_led || !self.seen.pids.contains(first) {
+        let is_of_its_group = condition.group == self.condition.group;
+        if condition.is_led || !self.seen.pids.contains(first) || !is_of_its_group {
             return None;
         }
-        let has_ended = !seen.pids.contains(&before) && now.since(started_at) >= LAUNCHES_WITHIN;
+        let is_no_launcher = condition.group.is_some() || now.since(started_at) >= LAUNCHES_WITHIN;
+        let has_ended = !seen.pids.contains(&before) && is_no_launcher;
         self.abandoned_by.or(has_ended.then_some((before, now)))
+    }
+
+    /// Who takes its place, while it is gone.
+    fn successor(&self) -> Option<(u32, Timestamp)> {
+        match self.presence {
+            Presence::Ended { absence, .. } => absence.successor,
+            Presence::Running | Presence::Deaf { .. } => None,
+        }
+    }
+
+    /// Whether it is gone, and who takes its place may need some more time to listen.
+    pub(crate) fn is_succeeded(&self, now: Timestamp) -> bool {
+        let in_time = |(_, at)| now.since(at) < self.grace();
+        self.successor().is_some_and(in_time) && !self.is_crash_looping(now)
+    }
+
+    fn restarted(&mut self, now: Timestamp) {
+        self.restarts.push_back(now);
+        if self.restarts.len() > 2 * LOOP_RESTARTS {
+            self.restarts.pop_front();
+        }
     }
 
     /// It was not seen.
@@ -313,6 +365,9 @@ impl Track {
         self.stuck = None;
         self.full_since = None;
         self.activity = None;
+        if absence.successor.is_some() && absence.successor != self.successor() {
+            self.restarted(now);
+        }
         self.presence = match self.presence {
             Presence::Deaf { at } if processes_live => Presence::Deaf { at },
             Presence::Ended { at, .. } => Presence::Ended { at, absence },
@@ -374,7 +429,7 @@ impl Track {
     /// an error about each path that is not there: only applications are asked.
     pub(crate) fn wants_readiness(&self) -> bool {
         let is_application = || match self.seen.entry {
-            Some(entry) => entry.layer != Layer::Server,
+            Some(entry) => entry.is_application(),
             None => !self.learnt.product.as_ref().is_some_and(is_server),
         };
         let is_http = |spec: ProbeSpec| spec.kind == ProbeKind::Http && spec.path.is_none();
@@ -393,6 +448,11 @@ impl Track {
             self.learn(&outcome, kind, now);
         }
         self.count(&outcome);
+        match outcome.verdict {
+            Verdict::Alive => self.start.is_ready(self.age(now)),
+            Verdict::Impossible => {}
+            verdict => self.start.is_not_ready(verdict == Verdict::Failing),
+        }
         match outcome.verdict {
             Verdict::Alive => {
                 self.proven |= outcome.protocol.as_deref() != Some("tls");
@@ -630,8 +690,12 @@ impl Track {
 
     /// When time alone changes its health: at the end of its grace.
     pub(crate) fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let end = after(self.seen.started_at?, self.grace());
-        (end > now && self.presence == Presence::Running).then_some(end)
+        let started_at = match self.presence {
+            Presence::Running => self.seen.started_at,
+            Presence::Deaf { .. } | Presence::Ended { .. } => self.successor().map(|(_, at)| at),
+        };
+        let end = after(started_at?, self.grace());
+        (end > now).then_some(end)
     }
 }
 
@@ -650,10 +714,10 @@ impl Learnt {
     }
 }
 
-/// Whether a product that a header named is a server of files, or may be one.
+/// Whether a product that a header named is a server of files or a proxy, or may be one.
 fn is_server(product: &Untrusted) -> bool {
     let known = catalogue::find(&product.as_raw().to_ascii_lowercase());
-    known.is_some_and(|entry| entry.layer == Layer::Server)
+    known.is_some_and(|entry| !entry.is_application())
 }
 
 fn main_of(seen: &Recognised) -> Option<(u32, Timestamp)> {

@@ -196,6 +196,12 @@ pub fn refined(kind: &Kind, product: Option<&str>, version: Option<&str>) -> Opt
 }
 
 impl Kind {
+    /// Whether its answers are its own: not files, and not what somebody behind it says.
+    #[must_use]
+    pub fn is_application(&self) -> bool {
+        self.layer != Layer::Server || !matches!(self.role, "web" | "proxy")
+    }
+
     /// The version in an executable's path; None where the path has none.
     #[must_use]
     pub fn version_in<'a>(&self, path: &'a str) -> Option<&'a str> {

@@ -27,13 +27,16 @@ use crate::order::{sort_by, sort_by_key};
 use crate::program::{Program, application, basename};
 use crate::words::{port_words, sentence};
 use family::Family;
-pub(crate) use target::targets;
+pub(crate) use target::{datagram_targets, targets};
 
 /// Most services of one container that are looked after; the rest is counted.
 pub const MAX_SERVICES: usize = 128;
 
 /// UDP ports from here on are usually a client's, given out by the kernel (`ip_local_port_range`, ip(7)).
 const EPHEMERAL_PORTS: u16 = 32_768;
+
+/// Where name servers are asked (RFC 1035 §4.2): what listens there over UDP alone is a service too.
+const DNS_PORT: u16 = 53;
 
 /// What a web server is that stands before another.
 pub(crate) const FRONT_ROLE: &str = "proxy";
@@ -124,8 +127,9 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
         .iter()
         .any(|l| l.transport != Transport::Udp || known_port.is_some() && l.port == known_port);
     let listens_tcp = listeners.iter().any(|l| l.transport == Transport::Tcp);
+    let listens_dns = listeners.iter().any(|l| l.port == Some(DNS_PORT));
     let entry = claim::of_family(family, listens);
-    if entry.is_none() && !listens_tcp {
+    if entry.is_none() && !listens_tcp && !listens_dns {
         return None;
     }
     let mut service = describe_process(main);
@@ -145,10 +149,14 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
             .map(Untrusted::from);
         service.evidence.extend(claim::evidence(entry, family));
     } else {
-        service.kind = "tcp";
+        service.kind = if listens_tcp { "tcp" } else { "udp" };
     }
     let (probe, port) = entry.map_or((ProbeKind::Discover, None), |e| (e.probe, e.default_port));
-    service.probes = targets(&listeners, port, entry.is_some())
+    let mut targets = targets(&listeners, port, entry.is_some());
+    if targets.is_empty() && matches!(probe, ProbeKind::Dns | ProbeKind::Discover) {
+        targets = datagram_targets(&listeners, port.unwrap_or(DNS_PORT));
+    }
+    service.probes = targets
         .into_iter()
         .map(|target| ProbeSpec::new(probe, target))
         .collect();
@@ -159,8 +167,7 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
 
 /// What can be said of any process.
 fn describe_process(main: &Process) -> Recognised {
-    let program = Program::of(main);
-    let name = program.map_or_else(|| main.name.clone(), |p| Untrusted::from(called(main, &p)));
+    let name = program_of(main);
     let pid = main.container_pid;
     let runs = match &main.executable {
         Some(path) => format!("pid {pid} runs {path:.200}"),
@@ -187,6 +194,15 @@ fn describe_process(main: &Process) -> Recognised {
         probes: Vec::new(),
         evidence: vec![sentence(runs)],
     }
+}
+
+/// What a process runs, in a word: what a service is known by after a restart.
+pub(crate) fn program_of(process: &Process) -> Untrusted {
+    let program = Program::of(process);
+    program.map_or_else(
+        || process.name.clone(),
+        |program| Untrusted::from(called(process, &program)),
+    )
 }
 
 /// The name a process goes by. One file under several names is called as it was started, where the kernel and the command

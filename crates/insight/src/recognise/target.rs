@@ -14,39 +14,9 @@ const MAX_TARGETS: usize = 4;
 /// `::` both loopbacks, as a snapshot does not tell a dual-stack socket (which 127.0.0.1 reaches, also where
 /// the container has no IPv6) from an IPv6-only one.
 pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> Vec<ProbeTarget> {
-    let mut tcp: Vec<(u16, IpAddr)> = listeners
-        .iter()
-        .filter(|l| l.transport == Transport::Tcp)
-        .filter_map(|l| Some((l.port?, l.address?)))
-        .collect();
-    sort_by_key(&mut tcp, |&(p, address)| {
-        (
-            Some(p) != port,
-            address.is_loopback(),
-            p,
-            address.is_ipv6(),
-            !address.is_unspecified(),
-        )
-    });
-    let mut targets: Vec<ProbeTarget> = Vec::new();
-    for &(port, address) in &tcp {
-        let loopback_v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let loopback_v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
-        let addresses = match address {
-            IpAddr::V4(v4) if v4.is_unspecified() => vec![loopback_v4],
-            IpAddr::V6(v6) if v6.is_unspecified() => vec![loopback_v4, loopback_v6],
-            concrete => vec![concrete],
-        };
-        for address in addresses {
-            let target = ProbeTarget::Tcp(SocketAddr::new(address, port));
-            if !targets.contains(&target) {
-                targets.push(target);
-            }
-        }
-        if targets.len() >= MAX_TARGETS {
-            break;
-        }
-    }
+    let mut targets = addresses(listeners, Transport::Tcp, port);
+    targets.truncate(MAX_TARGETS);
+    let mut targets: Vec<ProbeTarget> = targets.into_iter().map(ProbeTarget::Tcp).collect();
     if unix {
         let paths = listeners.iter().filter(|l| l.transport == Transport::Unix);
         targets.extend(
@@ -58,6 +28,52 @@ pub(crate) fn targets(listeners: &[Listener], port: Option<u16>, unix: bool) -> 
     }
     targets.truncate(MAX_TARGETS);
     targets
+}
+
+/// The same for what listens on UDP alone: of this port only, for any other may be a client's.
+pub(crate) fn datagram_targets(listeners: &[Listener], port: u16) -> Vec<ProbeTarget> {
+    let mut targets = addresses(listeners, Transport::Udp, Some(port));
+    targets.retain(|address| address.port() == port);
+    targets.truncate(MAX_TARGETS);
+    targets.into_iter().map(ProbeTarget::Udp).collect()
+}
+
+/// The addresses on which a service listens in this way, as they can be reached.
+fn addresses(listeners: &[Listener], transport: Transport, port: Option<u16>) -> Vec<SocketAddr> {
+    let mut bound: Vec<(u16, IpAddr)> = listeners
+        .iter()
+        .filter(|l| l.transport == transport)
+        .filter_map(|l| Some((l.port?, l.address?)))
+        .collect();
+    sort_by_key(&mut bound, |&(p, address)| {
+        (
+            Some(p) != port,
+            address.is_loopback(),
+            p,
+            address.is_ipv6(),
+            !address.is_unspecified(),
+        )
+    });
+    let mut reached = Vec::new();
+    for &(port, address) in &bound {
+        let loopback_v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let loopback_v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        let addresses = match address {
+            IpAddr::V4(v4) if v4.is_unspecified() => vec![loopback_v4],
+            IpAddr::V6(v6) if v6.is_unspecified() => vec![loopback_v4, loopback_v6],
+            concrete => vec![concrete],
+        };
+        for address in addresses {
+            let address = SocketAddr::new(address, port);
+            if !reached.contains(&address) {
+                reached.push(address);
+            }
+        }
+        if reached.len() >= MAX_TARGETS {
+            break;
+        }
+    }
+    reached
 }
 
 /// Where a Unix socket is: under the path that the kernel has of it, or, where that ends with its owner's pid, first
@@ -134,7 +150,7 @@ mod tests {
             let found: Vec<String> = targets(&listeners, port, true)
                 .into_iter()
                 .map(|target| match target {
-                    ProbeTarget::Tcp(address) => address.to_string(),
+                    ProbeTarget::Tcp(address) | ProbeTarget::Udp(address) => address.to_string(),
                     ProbeTarget::Unix(path) => path.to_string(),
                 })
                 .collect();
