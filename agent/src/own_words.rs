@@ -89,7 +89,7 @@ impl Words {
             ));
         };
         // Without a thread the file is as it was.
-        if reader::thread("own-words").spawn(work).is_ok() {
+        if reader::spawn("own-words", Box::new(work)).is_ok() {
             self.looking = Some(found);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diogenes_proto::untrusted::escape;
 use diogenes_proto::{Listener, ProbeKind, ProbeSpec, Untrusted};
 
-use super::json::Value;
+use super::json::{Shape, Value};
 use super::{Asked, unknown};
 use crate::assess::ROLES;
 use crate::catalogue::{find, kinds};
@@ -15,7 +15,7 @@ use crate::recognise::{Recognised, targets};
 /// What an entry may say.
 pub(super) const KEYS: [&str; 6] = ["match", "name", "role", "probe", "expect", "every"];
 /// By what it may mean a service.
-const SIGNS: [&str; 3] = ["port", "process", "kind"];
+pub(super) const SIGNS: [&str; 3] = ["port", "process", "kind"];
 /// What is not the catalogue's, and a service's kind all the same.
 const PLAIN_KINDS: [&str; 2] = ["tcp", "process"];
 
@@ -32,7 +32,7 @@ const WELL: (u16, u16) = (200, 399);
 #[derive(Clone, Copy)]
 pub(super) enum Given<'a> {
     /// As it stands in a text.
-    Json(Value<'a>),
+    Json(&'a Value),
     /// A label's value.
     Label(&'a str),
 }
@@ -70,14 +70,17 @@ pub(super) struct Entry {
 impl Given<'_> {
     fn text(self) -> Option<String> {
         match self {
-            Self::Json(value) => value.get(),
+            Self::Json(value) => match &value.shape {
+                Shape::Text(text) => Some(text.clone()),
+                _ => None,
+            },
             Self::Label(text) => Some(text.to_owned()),
         }
     }
 
     fn is_false(self) -> bool {
         match self {
-            Self::Json(value) => value.get() == Some(false),
+            Self::Json(value) => value.shape == Shape::Truth(false),
             Self::Label(text) => text == "false",
         }
     }
@@ -85,7 +88,10 @@ impl Given<'_> {
     /// A whole number within these bounds.
     pub(super) fn number(self, least: u16, most: u16) -> Result<u16, String> {
         let number = match self {
-            Self::Json(value) => value.get(),
+            Self::Json(value) => match value.shape {
+                Shape::Number(number) => number,
+                _ => None,
+            },
             Self::Label(text) => text.parse().ok(),
         };
         number
@@ -109,7 +115,7 @@ impl Meaning {
                 let kind = given.text().ok_or("expected a kind, such as \"redis\"")?;
                 self.kind = Some(known_kind(&kind)?);
             }
-            _ => return Err(unknown("sign", sign, &mut SIGNS.into_iter(), "")),
+            _ => return Err(unknown("sign", sign, &SIGNS, "")),
         }
         Ok(())
     }
@@ -134,11 +140,12 @@ pub(super) fn known_kind(kind: &str) -> Result<String, String> {
     if is_known {
         return Ok(kind.to_owned());
     }
-    let mut known = kinds()
+    let known = kinds()
         .map(|entry| entry.kind)
         .chain(ProbeKind::protocols());
+    let known: Vec<&str> = known.collect();
     let instead = "`diogenes status NAME --json` tells the kind of each service";
-    Err(unknown("kind", kind, &mut known, instead))
+    Err(unknown("kind", kind, &known, instead))
 }
 
 impl Entry {
@@ -150,14 +157,19 @@ impl Entry {
             "probe" => self.question = Some(question(given)?),
             "expect" => self.expect = Some(given.number(100, 599)?),
             "every" => self.every = Some(interval(given)?),
-            _ => return Err(unknown("key", key, &mut KEYS.into_iter(), "")),
+            _ => return Err(unknown("key", key, &KEYS, "")),
         }
         Ok(())
     }
 
-    /// What cannot be together: a status is expected, and no path is asked for.
-    pub(super) fn expects_in_vain(&self) -> bool {
-        self.expect.is_some() && !matches!(self.question, Some(Question::Path(_)))
+    /// What is missing for it to make sense; None where nothing is.
+    pub(super) fn lacks(&self) -> Option<&'static str> {
+        if self.meaning == Meaning::default() {
+            return Some("it does not say which service it means: \"match\": {\"port\": 8080}");
+        }
+        let expects_in_vain =
+            self.expect.is_some() && !matches!(self.question, Some(Question::Path(_)));
+        expects_in_vain.then_some("\"expect\" is a status, for which \"probe\" must be a path")
     }
 
     /// Whether it means this service.
@@ -206,9 +218,16 @@ fn name(given: Given<'_>) -> Result<Untrusted, String> {
 
 fn role(given: Given<'_>) -> Result<&'static str, String> {
     let word = given.text().ok_or("expected a role, such as \"api\"")?;
-    let known = || ROLES.into_iter().chain(kinds().map(|entry| entry.role));
-    let found = known().find(|role| *role == word);
-    found.ok_or_else(|| unknown("role", &word, &mut known(), ""))
+    let mut known = ROLES.to_vec();
+    for role in kinds().map(|entry| entry.role) {
+        if !known.contains(&role) {
+            known.push(role);
+        }
+    }
+    let found = known.iter().find(|role| **role == word);
+    found
+        .copied()
+        .ok_or_else(|| unknown("role", &word, &known, ""))
 }
 
 fn question(given: Given<'_>) -> Result<Question, String> {
@@ -231,7 +250,14 @@ fn question(given: Given<'_>) -> Result<Question, String> {
         };
     }
     let kind = ProbeKind::speaking(&text).map(Question::Usual);
-    kind.ok_or_else(|| unknown("protocol", &text, &mut ProbeKind::protocols(), expected))
+    kind.ok_or_else(|| {
+        unknown(
+            "protocol",
+            &text,
+            &ProbeKind::protocols().collect::<Vec<_>>(),
+            expected,
+        )
+    })
 }
 
 /// `10s`, `5m`, `1h`.

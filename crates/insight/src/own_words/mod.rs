@@ -28,8 +28,9 @@ pub use thresholds::Thresholds;
 use crate::recognise::Recognised;
 use crate::words::sentence;
 use entry::{Entry, Given, known_kind};
-use json::{MAX_ITEMS, Text, Value, Wrong};
+use json::{Shape, Value, Wrong};
 use nearest::nearest;
+use thresholds::NAMES as LIMITS;
 
 /// Where the file is in a container.
 pub const FILE: &str = "/etc/diogenes/container.json";
@@ -116,22 +117,23 @@ impl OwnWords {
     #[must_use]
     pub fn read(file: Option<&[u8]>, labels: &[String]) -> Self {
         let mut words = Self::default();
-        let labels = || {
-            let ours = |label: &'_ String| label.starts_with(PREFIX);
-            labels
-                .iter()
-                .filter(move |label| ours(label))
-                .filter_map(|label| label.split_once('='))
-        };
-        for (label, value) in labels() {
-            if let Err(what) = words.labelled(&label[PREFIX.len()..], value) {
-                words.refuse(Some(label), None, what);
+        let mut whole = None;
+        for label in labels {
+            let Some((name, value)) = label.split_once('=') else {
+                continue;
+            };
+            match name.strip_prefix(PREFIX) {
+                Some(WHOLE) => whole = Some((name, value)),
+                Some(rest) => {
+                    if let Err(what) = words.labelled(rest, value) {
+                        words.refuse(Some(name), None, what);
+                    }
+                }
+                None => {}
             }
         }
-        for (label, value) in labels() {
-            if &label[PREFIX.len()..] == WHOLE {
-                words.text(Some(label), value.as_bytes());
-            }
+        if let Some((name, value)) = whole {
+            words.text(Some(name), value.as_bytes());
         }
         if let Some(file) = file {
             words.text(None, file);
@@ -181,29 +183,29 @@ impl OwnWords {
 
     /// Lets a service be as is said of it. `learnt` is the kind that it turned out to be.
     pub(crate) fn apply(&self, service: &mut Recognised, learnt: Option<&str>) {
-        let meant = || {
-            self.entries
-                .iter()
-                .filter(|entry| entry.fits(service, learnt))
-        };
-        let said = meant().find_map(|entry| entry.probes(service));
-        service.own = Own {
-            name: meant().find_map(|entry| entry.name.clone()),
-            role: meant().find_map(|entry| entry.role),
-            asked: said.as_ref().map_or(Asked::AsUsual, |said| said.0),
-            every: meant().find_map(|entry| entry.every),
-            introduced: self.introduce(service),
+        let mut own = Own {
             thresholds: self.thresholds(),
+            ..Own::default()
         };
-        if let Some((_, probes)) = said {
+        let mut probes = None;
+        for entry in self.entries.iter().filter(|it| it.fits(service, learnt)) {
+            own.name = own.name.or_else(|| entry.name.clone());
+            own.role = own.role.or(entry.role);
+            own.every = own.every.or(entry.every);
+            own.introduced |= entry.meaning.process.is_some();
+            probes = probes.or_else(|| entry.probes(service));
+        }
+        if let Some((asked, probes)) = probes {
+            own.asked = asked;
             service.probes = probes;
         }
+        service.own = own;
     }
 
     /// That some of it is refused, found just now; None where nothing is.
     pub(crate) fn finding(&self, now: Timestamp) -> Option<Finding> {
         let first = self.refused.first()?;
-        let summary = match self.refused.len() + self.beyond {
+        let summary = match self.refusals() {
             1 => format!("an entry of the container's own words is refused: {first}"),
             number => {
                 format!(
@@ -235,6 +237,11 @@ impl OwnWords {
         });
     }
 
+    /// How much was refused so far.
+    fn refusals(&self) -> usize {
+        self.refused.len() + self.beyond
+    }
+
     fn refuse_at(&mut self, source: Source<'_>, (place, what): Wrong) {
         self.refuse(source, Some(place), what);
     }
@@ -252,7 +259,6 @@ impl OwnWords {
                 }
                 Ok(())
             }
-            WHOLE if rest.is_empty() => Ok(()),
             // Others of this name are for the supervisor, or were put there by `bake`.
             _ => match nearest(room, &ours) {
                 None => Ok(()),
@@ -295,144 +301,98 @@ impl OwnWords {
             let what = format!("it is longer than {MAX_BYTES} bytes, and not read");
             return self.refuse(source, None, what);
         }
-        match Text::read(text).and_then(|whole| self.members(source, whole)) {
-            Err(wrong) => self.refuse_at(source, wrong),
-            Ok(members) => {
-                for (key, word, value) in members {
-                    let read = match word.as_str() {
-                        "services" => self.services(source, value),
-                        THRESHOLDS => self.thresholds_in(source, value),
-                        SILENCE => self.silences_in(source, value),
-                        _ => Err(key.wrong(unknown("key", &word, &mut KEYS.into_iter(), ""))),
-                    };
-                    if let Err(wrong) = read {
-                        self.refuse_at(source, wrong);
-                    }
-                }
-            }
+        let read = json::read(text).and_then(|whole| {
+            self.each(source, &whole, &KEYS, &mut |words, key, value| match key {
+                "services" => words.services(source, value),
+                THRESHOLDS => words.each(source, value, &LIMITS, &mut |words, name, value| {
+                    let said = words.threshold(name, Given::Json(value));
+                    said.map_err(|what| value.wrong(what))
+                }),
+                _ => words.silences_in(source, value),
+            })
+        });
+        if let Err(wrong) = read {
+            self.refuse_at(source, wrong);
         }
     }
 
-    /// The members of an object, each with its key as a word. What is said twice counts once.
-    fn members<'a>(
+    /// Takes in the members of an object that have one of these names. Whatever is wrong is noted, member by member.
+    fn each(
         &mut self,
         source: Source<'_>,
-        object: Value<'a>,
-    ) -> Result<Vec<(Value<'a>, String, Value<'a>)>, Wrong> {
-        let mut members: Vec<(Value<'a>, String, Value<'a>)> = Vec::new();
-        for (key, value) in object.members()? {
-            let word: String = key.get().unwrap_or_default();
-            if members.len() == MAX_ITEMS {
-                return Err(key.wrong(format!("an object may have {MAX_ITEMS} members here")));
-            }
-            if members.iter().any(|member| member.1 == word) {
-                let what = format!("\"{}\" is said twice; the first counts", shown(&word));
-                self.refuse_at(source, key.wrong(what));
-                continue;
-            }
-            members.push((key, word, value));
-        }
-        Ok(members)
-    }
-
-    /// The items of a list, as far as they are looked at.
-    fn items<'a>(&mut self, source: Source<'_>, list: Value<'a>) -> Result<Vec<Value<'a>>, Wrong> {
-        let mut items = list.items()?;
-        if items.len() > MAX_ITEMS {
-            let what =
-                format!("a list may have {MAX_ITEMS} items here; what comes after is not read");
-            self.refuse_at(source, items[MAX_ITEMS].wrong(what));
-            items.truncate(MAX_ITEMS);
-        }
-        Ok(items)
-    }
-
-    fn services(&mut self, source: Source<'_>, list: Value<'_>) -> Result<(), Wrong> {
-        for item in self.items(source, list)? {
-            match self.service(source, item) {
-                Ok(entry) => self.entries.extend(entry),
-                Err(wrong) => self.refuse_at(source, wrong),
+        object: &Value,
+        known: &[&str],
+        take: &mut dyn FnMut(&mut Self, &str, &Value) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
+        let Shape::Object(members) = &object.shape else {
+            return Err(object.not("an object in { }"));
+        };
+        for (at, (place, key, value)) in members.iter().enumerate() {
+            let taken = if members[..at].iter().any(|(_, earlier, _)| earlier == key) {
+                let what = format!("\"{}\" is said twice; the first counts", shown(key));
+                Err((*place, what))
+            } else if known.contains(&key.as_str()) {
+                take(self, key, value)
+            } else {
+                Err((*place, unknown("key", key, known, "")))
+            };
+            if let Err(wrong) = taken {
+                self.refuse_at(source, wrong);
             }
         }
         Ok(())
     }
 
-    /// One entry; None where something in it is wrong, which has been noted.
-    fn service(&mut self, source: Source<'_>, object: Value<'_>) -> Result<Option<Entry>, Wrong> {
-        let mut entry = Entry::default();
-        let mut is_whole = true;
-        for (key, word, value) in self.members(source, object)? {
-            let set = match word.as_str() {
-                "match" => self.meaning(source, value).map(|meaning| match meaning {
-                    Some(meaning) => entry.meaning = meaning,
-                    None => is_whole = false,
-                }),
-                // The key itself is wrong, and not its value.
-                _ if !entry::KEYS.contains(&word.as_str()) => entry
-                    .set(&word, Given::Json(value))
-                    .map_err(|what| key.wrong(what)),
-                _ => entry
-                    .set(&word, Given::Json(value))
-                    .map_err(|what| value.wrong(what)),
-            };
-            if let Err(wrong) = set {
-                self.refuse_at(source, wrong);
-                is_whole = false;
-            }
-        }
-        if is_whole && entry.meaning == entry::Meaning::default() {
-            return Err(
-                object.wrong("it does not say which service it means: \"match\": {\"port\": 8080}")
-            );
-        }
-        if is_whole && entry.expects_in_vain() {
-            return Err(object.wrong("\"expect\" is a status, for which \"probe\" must be a path"));
-        }
-        Ok(is_whole.then_some(entry))
-    }
-
-    /// Which service is meant; None where something in it is wrong, which has been noted.
-    fn meaning(
-        &mut self,
-        source: Source<'_>,
-        object: Value<'_>,
-    ) -> Result<Option<entry::Meaning>, Wrong> {
-        let mut meaning = entry::Meaning::default();
-        let mut is_whole = true;
-        for (_, word, value) in self.members(source, object)? {
-            if let Err(what) = meaning.set(&word, Given::Json(value)) {
-                self.refuse_at(source, value.wrong(what));
-                is_whole = false;
-            }
-        }
-        Ok(is_whole.then_some(meaning))
-    }
-
-    fn thresholds_in(&mut self, source: Source<'_>, object: Value<'_>) -> Result<(), Wrong> {
-        for (_, word, value) in self.members(source, object)? {
-            if let Err(what) = self.threshold(&word, Given::Json(value)) {
-                self.refuse_at(source, value.wrong(what));
+    fn services(&mut self, source: Source<'_>, list: &Value) -> Result<(), Wrong> {
+        let Shape::List(items) = &list.shape else {
+            return Err(list.not("a list in [ ]"));
+        };
+        for item in items {
+            let before = self.refusals();
+            let mut entry = Entry::default();
+            let read = self.each(source, item, &entry::KEYS, &mut |words, key, value| {
+                if key == "match" {
+                    let meaning = &mut entry.meaning;
+                    return words.each(source, value, &entry::SIGNS, &mut |_, sign, value| {
+                        let set = meaning.set(sign, Given::Json(value));
+                        set.map_err(|what| value.wrong(what))
+                    });
+                }
+                let set = entry.set(key, Given::Json(value));
+                set.map_err(|what| value.wrong(what))
+            });
+            // An entry with a mistake in it counts as not there.
+            let is_whole = self.refusals() == before;
+            let read = read.and_then(|()| match entry.lacks() {
+                Some(what) if is_whole => Err(item.wrong(what)),
+                _ => Ok(()),
+            });
+            match read {
+                Err(wrong) => self.refuse_at(source, wrong),
+                Ok(()) if is_whole => self.entries.push(entry),
+                Ok(()) => {}
             }
         }
         Ok(())
     }
 
     fn threshold(&mut self, name: &str, given: Given<'_>) -> Result<(), String> {
-        let names = thresholds::NAMES;
-        let known = names.iter().position(|known| known.0 == name);
-        let at = known
-            .ok_or_else(|| unknown("limit", name, &mut names.iter().map(|known| known.0), ""))?;
-        let (_, least, most) = names[at];
+        let at = LIMITS.iter().position(|known| *known == name);
+        let at = at.ok_or_else(|| unknown("limit", name, &LIMITS, ""))?;
+        let (least, most) = thresholds::BOUNDS[at];
         let number = given.number(least, most)?;
         self.said[at].get_or_insert(number);
         Ok(())
     }
 
-    fn silences_in(&mut self, source: Source<'_>, list: Value<'_>) -> Result<(), Wrong> {
-        for item in self.items(source, list)? {
-            let said = match item.get::<String>() {
-                Some(code) => self.silence(&code).map_err(|what| item.wrong(what)),
-                None => Err(item.not("the code of a finding")),
+    fn silences_in(&mut self, source: Source<'_>, list: &Value) -> Result<(), Wrong> {
+        let Shape::List(items) = &list.shape else {
+            return Err(list.not("a list in [ ]"));
+        };
+        for item in items {
+            let said = match &item.shape {
+                Shape::Text(code) => self.silence(code).map_err(|what| item.wrong(what)),
+                _ => Err(item.not("the code of a finding")),
             };
             if let Err(wrong) = said {
                 self.refuse_at(source, wrong);
@@ -444,8 +404,7 @@ impl OwnWords {
     fn silence(&mut self, code: &str) -> Result<(), String> {
         let known = silence::FINDINGS.into_iter().find(|known| *known == code);
         let instead = "only what the companion itself finds can be silenced, by its code in `diogenes status NAME`";
-        let code = known
-            .ok_or_else(|| unknown("finding", code, &mut silence::FINDINGS.into_iter(), instead))?;
+        let code = known.ok_or_else(|| unknown("finding", code, &silence::FINDINGS, instead))?;
         if !self.silences(code) {
             self.silenced.push(code);
         }
@@ -467,28 +426,16 @@ impl fmt::Display for Refused {
 }
 
 /// That a word is not known, and which was perhaps meant; else `instead`, or all that are known.
-fn unknown<'a>(
-    what: &str,
-    word: &str,
-    known: &mut dyn Iterator<Item = &'a str>,
-    instead: &str,
-) -> String {
-    let mut all: Vec<&str> = Vec::new();
-    for one in known {
-        if !all.contains(&one) {
-            all.push(one);
-        }
-    }
-    let near = nearest(word, &all);
+fn unknown(what: &str, word: &str, known: &[&str], instead: &str) -> String {
+    let near = nearest(word, known);
     let word = shown(word);
-    match near {
-        Some(near) => format!("no {what} is called \"{word}\"; the nearest is \"{near}\""),
-        None if instead.is_empty() => {
-            let all = all.join(", ");
-            format!("no {what} is called \"{word}\"; there are {all}")
-        }
-        None => format!("no {what} is called \"{word}\"; {instead}"),
-    }
+    let all = || format!("there are {}", known.join(", "));
+    let advice = match near {
+        Some(near) => format!("the nearest is \"{near}\""),
+        None if instead.is_empty() => all(),
+        None => instead.to_owned(),
+    };
+    format!("no {what} is called \"{word}\"; {advice}")
 }
 
 /// A piece of the container's own text that is fit to be shown.

@@ -1,6 +1,7 @@
 use diogenes_proto::{Health, ProbeKind, ProbeOutcome, ProbeTarget, Report, Service, Verdict};
 use proptest::prelude::*;
 
+use super::json::MAX_ITEMS;
 use super::*;
 use crate::assess::{Assessor, Due};
 use crate::scene::{self, Scene, at};
@@ -250,8 +251,6 @@ fn what_cannot_be_is_refused_by_its_line_and_the_rest_holds() {
         .zip(told.iter().map(|refused| refused.what.as_str()))
         .collect();
     let expected = [
-        // What is said twice shows before anything is read.
-        (20, "\"silence\" is said twice; the first counts"),
         (4, "no key is called \"rolle\"; the nearest is \"role\""),
         (5, "no role is called \"apy\"; the nearest is \"api\""),
         (6, "no kind is called \"rediss\"; the nearest is \"redis\""),
@@ -285,15 +284,19 @@ fn what_cannot_be_is_refused_by_its_line_and_the_rest_holds() {
         (17, "expected a whole number from 1 to 100"),
         (
             17,
-            "no limit is called \"disk\"; there are memory_percent, pids_percent, fds_percent, restarts, certificate_days",
+            "no key is called \"disk\"; there are memory_percent, pids_percent, fds_percent, restarts, certificate_days",
         ),
         (
             18,
             "no finding is called \"runs-as-rot\"; the nearest is \"runs-as-root\"",
         ),
+        (
+            18,
+            "no finding is called \"privileged\"; only what the companion itself finds can be silenced, by its code in `diogenes status NAME`",
+        ),
     ];
     assert_eq!(told, expected);
-    assert_eq!(beyond, 2, "privileged is the host's finding; and sevices");
+    assert_eq!(beyond, 2, "sevices; and silence, said twice");
     // All else is heard.
     assert_eq!(words.counts(), (1, 1, 1));
     assert_eq!(words.thresholds().restarts, 5);
@@ -308,7 +311,7 @@ fn what_cannot_be_is_refused_by_its_line_and_the_rest_holds() {
         .expect("a finding");
     assert_eq!(
         finding.summary.as_raw(),
-        "18 entries of the container's own words are refused, the first: /etc/diogenes/container.json, line 20, column 3: \"silence\" is said twice; the first counts"
+        "18 entries of the container's own words are refused, the first: /etc/diogenes/container.json, line 4, column 31: no key is called \"rolle\"; the nearest is \"role\""
     );
     assert_eq!(finding.evidence.len(), MAX_REFUSED + 1);
     assert_eq!(service(&report, "tcp:8080").name.as_raw(), "Shop API");
@@ -319,7 +322,9 @@ fn what_is_no_json_is_refused_as_a_whole() {
     let words = words("{\n  \"silence\": [\"runs-as-root\"],\n}");
     assert_eq!(
         refused(&words),
-        ["/etc/diogenes/container.json, line 3, column 1: it is no JSON: key must be a string"]
+        [
+            "/etc/diogenes/container.json, line 3, column 1: it is no JSON: expected a text in quotes, closed on its line"
+        ]
     );
     assert_eq!(words.counts(), (0, 0, 0));
     let long = format!("{{{}}}", " ".repeat(MAX_BYTES));
@@ -387,7 +392,7 @@ fn a_label_that_cannot_be_is_refused_by_its_name() {
             "label io.diogenes.services.8080.role: this label means nothing; the nearest is io.diogenes.service",
             "label io.diogenes.silence: no finding is called \"run-as-root\"; the nearest is \"runs-as-root\"",
             "label io.diogenes.thresholds.restarts: expected a whole number from 1 to 60",
-            "label io.diogenes.container, line 2, column 1: it is no JSON: key must be a string",
+            "label io.diogenes.container, line 2, column 1: it is no JSON: expected a text in quotes, closed on its line",
         ]
     );
     assert_eq!(words.counts(), (1, 0, 0));
@@ -407,6 +412,55 @@ fn words_that_change_are_heard_at_once() {
         Some("/ready"),
         "what it answered before says nothing of this"
     );
+}
+
+#[test]
+fn the_reference_is_complete_and_its_example_can_be() {
+    let page = include_str!("../../../../supervisor/OWN-WORDS.md");
+    let (_, example) = page.split_once("```json\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    let words = words(example);
+    assert_eq!(refused(&words), [""; 0]);
+    assert_eq!(words.counts(), (3, 2, 1));
+    let names = entry::KEYS.into_iter().chain(entry::SIGNS).chain(LIMITS);
+    let names = names.chain(silence::FINDINGS).chain([CODE, FILE]);
+    for name in names.chain(ProbeKind::protocols().filter(|protocol| *protocol != "http")) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    let usual = Thresholds::default();
+    for (name, usual, (least, most)) in [
+        (
+            "memory_percent",
+            usual.memory_percent,
+            thresholds::BOUNDS[0],
+        ),
+        ("pids_percent", usual.pids_percent, thresholds::BOUNDS[1]),
+        ("fds_percent", usual.fds_percent, thresholds::BOUNDS[2]),
+        ("restarts", usual.restarts, thresholds::BOUNDS[3]),
+        (
+            "certificate_days",
+            usual.certificate_days,
+            thresholds::BOUNDS[4],
+        ),
+    ] {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}`")));
+        let end = format!("| {usual} | {least} to {most} |");
+        assert!(row.is_some_and(|row| row.ends_with(&end)), "{name}: {end}");
+    }
+    let labels = labels(&[
+        "io.diogenes.service.8080.name=Shop API",
+        "io.diogenes.service.redis.probe=false",
+        "io.diogenes.thresholds.restarts=5",
+        "io.diogenes.silence=runs-as-root,crash-loop",
+    ]);
+    assert!(
+        labels
+            .iter()
+            .all(|label| page.contains(&format!("| `{label}` |")))
+    );
+    assert_eq!(refused(&OwnWords::read(None, &labels)), [""; 0]);
 }
 
 proptest! {
@@ -463,7 +517,7 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
         Just("shop"),
         Just("\u{1b}[2J\n"),
     ]
-    .prop_map(|word| serde_json::Value::from(word));
+    .prop_map(serde_json::Value::from);
     let leaf = prop_oneof![
         word,
         any::<u16>().prop_map(Into::into),

@@ -30,14 +30,18 @@ impl Default for Thresholds {
 /// Most restarts that can be asked for: so many are remembered of each service.
 pub(crate) const MAX_RESTARTS: u16 = 60;
 
-/// The names, each with the least and the most that it may be.
-pub(super) const NAMES: [(&str, u16, u16); 5] = [
-    ("memory_percent", 1, 100),
-    ("pids_percent", 1, 100),
-    ("fds_percent", 1, 100),
-    ("restarts", 1, MAX_RESTARTS),
-    ("certificate_days", 0, 365),
+/// Their names.
+pub(super) const NAMES: [&str; 5] = [
+    "memory_percent",
+    "pids_percent",
+    "fds_percent",
+    "restarts",
+    "certificate_days",
 ];
+
+/// The least and the most that each may be.
+pub(super) const BOUNDS: [(u16, u16); NAMES.len()] =
+    [(1, 100), (1, 100), (1, 100), (1, MAX_RESTARTS), (0, 365)];
 
 /// What was said of them, in the order of [`NAMES`]; None where nothing was.
 pub(super) type Said = [Option<u16>; NAMES.len()];
