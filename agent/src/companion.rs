@@ -44,6 +44,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
 use crate::logs::LogReader;
+use crate::own_words::Words;
 use crate::packages::Lookup;
 use crate::watch::Watch;
 
@@ -87,8 +88,8 @@ enum Mode {
 }
 
 impl Companion {
-    /// Starts the task, which ends with the last handle to it. One that `yields` rests while a supervisor's companion
-    /// is in the same container.
+    /// Starts the task, which ends with the last handle to it. One that `yields` was brought in by no supervisor: it
+    /// rests while a supervisor's companion is in the same container, and waits for no labels.
     pub(crate) fn start(scope: Scope, yields: bool) -> Self {
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
         let publish = Arc::new(watch::Sender::new(None));
@@ -127,6 +128,7 @@ struct Task {
     watch: Watch,
     log_reader: LogReader,
     lookup: Lookup,
+    words: Words,
     probes: JoinSet<(String, ProbeKind, ProbeOutcome)>,
     publish: Arc<watch::Sender<Option<Arc<Report>>>>,
     yields: bool,
@@ -156,6 +158,7 @@ impl Task {
             watch: Watch::default(),
             log_reader: LogReader::default(),
             lookup: Lookup::default(),
+            words: Words::new(!yields),
             probes: JoinSet::new(),
             publish,
             yields,
@@ -175,6 +178,9 @@ impl Task {
     async fn run(mut self, mut waiting: mpsc::Receiver<Asked>) {
         let timer = Timer::new().ok();
         self.listeners = self.scanner.listening();
+        if self.words.first_look().await {
+            self.assessor.hear(self.words.read());
+        }
         self.look();
         loop {
             let due = self.next_deadline();
@@ -191,6 +197,7 @@ impl Task {
                     }
                     self.conclude();
                 }
+                true = self.words.changed() => self.hear(),
                 () = wait_until(&timer, due) => self.tick(),
             }
             self.answer_once_awake();
@@ -198,16 +205,13 @@ impl Task {
     }
 
     /// When there is something to do that no event will tell.
-    fn next_deadline(&self) -> Instant {
-        let awake = || {
-            self.next_listeners
-                .min(self.next_scan)
-                .min(self.next_conclusion(Instant::now()))
-        };
+    fn next_deadline(&mut self) -> Instant {
+        let conclusion = self.next_conclusion(Instant::now());
+        let awake = self.next_listeners.min(self.next_scan).min(conclusion);
         match self.mode {
-            Mode::Awake => awake(),
+            Mode::Awake => awake,
             Mode::Resting => self.next_scan,
-            Mode::Waking { until, .. } => awake().min(until),
+            Mode::Waking { until, .. } => awake.min(until),
         }
     }
 
@@ -245,10 +249,19 @@ impl Task {
         }
     }
 
+    /// Something else is said by the container of itself.
+    fn hear(&mut self) {
+        self.assessor.hear(self.words.read());
+        self.look();
+    }
+
     /// When a probe is due, time alone changes the judgement, or a report is overdue.
-    fn next_conclusion(&self, now: Instant) -> Instant {
+    fn next_conclusion(&mut self, now: Instant) -> Instant {
         let clock = self.clock.now();
         let overdue = self.published_at + REPORT_INTERVAL;
+        if let Some(until) = self.words.holds_back(now) {
+            return overdue.min(until);
+        }
         self.assessor
             .next(clock)
             .map_or(overdue, |next| overdue.min(now + next.since(clock)))
@@ -298,6 +311,7 @@ impl Task {
 
     /// Scans the container and judges what is seen.
     fn look(&mut self) {
+        self.words.look();
         let snapshot = self.scanner.scan();
         self.awaits_accept = false;
         let other = snapshot.processes.iter().find(|one| is_supervisors(one));
@@ -350,7 +364,8 @@ impl Task {
     fn conclude(&mut self) -> bool {
         self.worked = true;
         let rests = matches!(self.mode, Mode::Resting);
-        let due = match rests {
+        let holds_back = rests || self.words.holds_back(Instant::now()).is_some();
+        let due = match holds_back {
             true => Vec::new(),
             false => self.assessor.due(Timestamp::now()),
         };
@@ -399,6 +414,11 @@ impl Task {
             Request::Ping {} => Message::Pong {},
             Request::Report {} => {
                 self.look();
+                Message::Report(Box::new((*self.report).clone()))
+            }
+            Request::Labels { labels } => {
+                self.words.hear(labels);
+                self.hear();
                 Message::Report(Box::new((*self.report).clone()))
             }
             Request::Services {} => Message::Services {

@@ -15,6 +15,7 @@ mod dial_in;
 mod health;
 mod init;
 mod logs;
+mod own_words;
 mod packages;
 mod place;
 mod serve;

@@ -41,7 +41,12 @@ pub(crate) async fn run(stream: Box<dyn Stream + Send>, companion: Companion) {
 
 /// The conversation; None ends it.
 async fn converse(lines: &mut Lines, companion: Companion) -> Option<()> {
-    let hello = serde_json::to_string(&Hello::new(crate::build())).ok()?;
+    let mut hello = Hello::new(crate::build());
+    hello.capabilities = Request::CAPABILITIES
+        .iter()
+        .map(|&one| one.into())
+        .collect();
+    let hello = serde_json::to_string(&hello).ok()?;
     send(lines, hello).await?;
     let first = tokio::time::timeout(HELLO_DEADLINE, lines.next())
         .await

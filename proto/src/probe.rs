@@ -89,6 +89,11 @@ impl ProbeKind {
         known.map(|&(_, kind)| kind)
     }
 
+    /// The words of all protocols that have a probe of their own.
+    pub fn protocols() -> impl Iterator<Item = &'static str> {
+        PROTOCOLS.iter().map(|&(word, _)| word)
+    }
+
     /// The word of the protocol it speaks; None for [`ProbeKind::Discover`], which has to find that out.
     #[must_use]
     pub fn protocol(self) -> Option<&'static str> {
@@ -120,6 +125,10 @@ pub struct ProbeSpec {
     /// `HEAD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The statuses of an HTTP answer, from and to, that count as well, where somebody has said so; all others then
+    /// count as failing. None: whatever is below 500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<(u16, u16)>,
 }
 
 impl ProbeSpec {
@@ -130,6 +139,7 @@ impl ProbeSpec {
             kind,
             target,
             path: None,
+            expected: None,
         }
     }
 }

@@ -61,6 +61,12 @@ pub enum Request {
         #[serde(deserialize_with = "word::one")]
         service: String,
     },
+    /// What the container's labels say, once the supervisor knows them; answered by `report`.
+    Labels {
+        /// Each as `docker run --label` takes it, `name=value`; those that were told before are forgotten. Not words:
+        /// a value may be a whole JSON text.
+        labels: Vec<String>,
+    },
     /// What the processes write to log files, answered by `logs`.
     Logs {
         /// Only the files of this service, by its key; None means all.
@@ -84,8 +90,14 @@ pub enum Request {
 impl Request {
     /// Every `type` this version knows.
     pub const TYPES: &[&str] = &[
-        "ping", "report", "services", "health", "ask", "snapshot", "probe", "logs",
+        "ping", "report", "services", "health", "ask", "snapshot", "probe", "labels", "logs",
     ];
+
+    /// Those among them that came after version 1: who answers them says so in its hello.
+    pub const CAPABILITIES: &[&str] = &[Self::LABELS];
+
+    /// The `type` of [`Request::Labels`].
+    pub const LABELS: &str = "labels";
 
     /// Types of requests that versions to come will have: nobody may send one today.
     pub const RESERVED: &[&str] = &["profile", "act"];

@@ -6,6 +6,7 @@ pub(crate) mod attendant;
 pub(crate) mod choice;
 pub(crate) mod detached;
 mod exec;
+mod labels;
 pub(crate) mod name_pattern;
 pub(crate) mod policy;
 pub(crate) mod visit;

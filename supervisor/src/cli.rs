@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod attended;
+pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod commands;
 pub(crate) mod completion;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Detach(NameArgs),
     /// Put the agent into an image of the Engine, as its init: for containers without a supervisor.
     Bake(BakeArgs),
+    /// Whether a container's own words (/etc/diogenes/container.json in its image) can be, before they are baked into it.
+    Check(CheckArgs),
     /// The configuration in force, and where each value comes from; given what `serve` is given.
     Config(ListingArgs),
     /// Whether this host has all that `serve` needs, and what to do where not; changes nothing.
@@ -80,6 +83,13 @@ pub(crate) enum Command {
     Completion(CompletionArgs),
     /// The manual page, as roff, on standard output; or all pages into a directory.
     Man(ManArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The file, wherever it is now.
+    pub(crate) file: PathBuf,
 }
 
 /// Arguments of `completion`.

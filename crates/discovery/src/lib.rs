@@ -12,7 +12,7 @@
 //! small file a process. What comes out of a container is bounded in size and number; what was left out or
 //! could not be read is said in the snapshot's `gaps`. [`redact`] takes secrets out of command lines
 //! before anything else sees them. [`logs`] finds and reads the files that the processes log to, when asked, and [`packages`]
-//! what the installed packages tell of a program.
+//! what the installed packages tell of a program; [`reread`] follows one small file.
 //! [`identity`] is for the supervisor: which container a process is in, seen from outside.
 
 mod frameworks;
@@ -27,6 +27,7 @@ mod procfs;
 pub mod reader;
 pub mod redact;
 mod regular;
+pub mod reread;
 mod resources;
 mod scanner;
 mod tree;

@@ -211,10 +211,11 @@ fn concluded(peer: &Conversation<Box<dyn Stream>>, method: &str, heard: Heard) -
 pub(crate) async fn converse(
     connector: &Connector<'_>,
     path: Option<&str>,
+    expected: Option<(u16, u16)>,
     curiosity: Curiosity,
 ) -> Result<Conclusion, Conclusion> {
     if let Some(path) = path {
-        return readiness::ask(connector, path).await;
+        return readiness::ask(connector, path, expected).await;
     }
     let started = Instant::now();
     let mut head = attempt(connector, "HEAD").await?;

@@ -105,7 +105,8 @@ pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
         }
         match spec.kind {
             ProbeKind::Http => {
-                http::converse(&connector, spec.path.as_deref(), limits.curiosity).await
+                let path = spec.path.as_deref();
+                http::converse(&connector, path, spec.expected, limits.curiosity).await
             }
             ProbeKind::Redis => redis::converse(&connector, limits.curiosity).await,
             ProbeKind::Postgresql => postgresql::converse(&connector).await,

@@ -48,7 +48,7 @@ pub(crate) async fn search(connector: &Connector<'_>) -> Option<String> {
             301 | 302 | 307 | 308 if head.redirects_to_slash => format!("{path}/"),
             _ => continue,
         };
-        let answer = ask(connector, &path).await.ok()?;
+        let answer = ask(connector, &path, None).await.ok()?;
         if answer.path.is_some() {
             return answer.path;
         }
@@ -106,8 +106,13 @@ fn redirects_to_slash(response: &[u8], path: &str) -> bool {
         .is_some_and(|location| location.ends_with(path.as_bytes()))
 }
 
-/// Asks for a path that tells of readiness.
-pub(crate) async fn ask(connector: &Connector<'_>, path: &str) -> Result<Conclusion, Conclusion> {
+/// Asks for a path that tells of readiness: by the statuses that are expected, from and to, where somebody has said
+/// which; else by what such paths usually answer.
+pub(crate) async fn ask(
+    connector: &Connector<'_>,
+    path: &str,
+    expected: Option<(u16, u16)>,
+) -> Result<Conclusion, Conclusion> {
     let mut peer = connector.connect().await?;
     peer.ask(http::request("GET", path, "close").as_bytes())
         .await;
@@ -119,15 +124,19 @@ pub(crate) async fn ask(connector: &Connector<'_>, path: &str) -> Result<Conclus
         return Ok(conclusion);
     };
     let body = body(peer.heard());
-    if !tells(code, body) {
-        return Ok(conclusion);
+    match expected {
+        Some((from, to)) if (from..=to).contains(&code) => conclusion.verdict = Verdict::Alive,
+        Some(_) => conclusion.verdict = Verdict::Failing,
+        None if !tells(code, body) => return Ok(conclusion),
+        None => {}
     }
     conclusion.path = Some(path.to_owned());
     conclusion.evidence = match conclusion.verdict {
         Verdict::Alive => format!("answers {path} (HTTP {code})"),
         _ => format!("HTTP {code} on {path}"),
     };
-    let has_words = conclusion.verdict != Verdict::Alive && !body.trim_ascii().is_empty();
+    let has_words =
+        conclusion.verdict != Verdict::Alive && !body.trim_ascii().is_empty() && !is_page(body);
     Ok(if has_words {
         conclusion.saying(body)
     } else {
@@ -137,8 +146,11 @@ pub(crate) async fn ask(connector: &Connector<'_>, path: &str) -> Result<Conclus
 
 /// Whether an answer tells if the service is ready. One without such a path has another status, or a page for people.
 fn tells(code: u16, body: &[u8]) -> bool {
-    let is_page = body.trim_ascii_start().starts_with(b"<");
-    matches!(code, 200 | 204 | 500..) && !is_page
+    matches!(code, 200 | 204 | 500..) && !is_page(body)
+}
+
+fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
 }
 
 /// Whether what is needed of an answer is there: a good one's first byte tells whether it is a page, a bad one's words

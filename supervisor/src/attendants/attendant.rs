@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attendants::attacher::Target;
 use crate::attendants::attendance::{Action, Attendance, Event, Phase, Wait};
+use crate::attendants::labels;
 use crate::attendants::policy::{self, ATTACH_LABEL, Hand, Verdict};
 use crate::attendants::visit::{self, Unwelcome, Visitor};
 use crate::attendants::way_in::{Companion, Process, Via, WayIn};
@@ -281,7 +282,8 @@ impl Attendant {
             build,
         } = arrival;
         let (registry, id) = (self.registry.clone(), self.id.clone());
-        registry.set_session(&id, Some(handle));
+        registry.set_session(&id, Some(handle.clone()));
+        labels::tell(&registry, &id, handle);
         async move {
             let observe = |observation| registry.observe(&id, &build, via, observation);
             let end = tokio::select! {

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::attendants::labels;
 use crate::attendants::way_in::{Process, Via};
 use crate::registry::Registry;
 use crate::registry::presence::Presence;
@@ -85,7 +86,8 @@ pub(crate) fn receive(
         init,
     } = visitor;
     let via = Via::Baked;
-    registry.set_session(&id, Some(handle));
+    registry.set_session(&id, Some(handle.clone()));
+    labels::tell(&registry, &id, handle);
     registry.set_presence(
         &id,
         Presence::Present {

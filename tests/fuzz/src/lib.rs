@@ -17,6 +17,7 @@ pub mod engine;
 pub mod identity;
 pub mod image;
 pub mod lines;
+pub mod own_words;
 mod parts;
 pub mod probes;
 pub mod redaction;
@@ -36,6 +37,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("identity", identity::check),
     ("image", image::check),
     ("lines", lines::check),
+    ("own_words", own_words::check),
     ("probes", probes::check),
     ("redaction", redaction::check),
     ("scan", scan::check),

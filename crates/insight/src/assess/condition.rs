@@ -6,10 +6,8 @@ use std::time::Duration;
 use diogenes_proto::{Listener, Process, Timestamp, Transport};
 
 use crate::order::ByPid;
+use crate::own_words::Thresholds;
 use crate::recognise::Recognised;
-
-/// A process is near its limit of file descriptors from this share of it on.
-const FD_LIMIT_PERCENT: u64 = 90;
 
 /// The fullest of a service's accept queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +92,7 @@ impl Condition {
             stopped,
             queue: fullest(&service.listeners),
             descriptors: own()
-                .filter_map(descriptors)
+                .filter_map(|process| descriptors(process, service.own.thresholds))
                 .max_by_key(|d| d.open * 100 / d.limit),
             recovery: recovery(service.kind, own()),
             is_led: own()
@@ -121,9 +119,10 @@ fn fullest(listeners: &[Listener]) -> Option<Queue> {
         .max_by_key(|queue| (queue.is_full(), queue.waiting))
 }
 
-fn descriptors(process: &Process) -> Option<Descriptors> {
+fn descriptors(process: &Process, thresholds: Thresholds) -> Option<Descriptors> {
     let (open, limit) = (process.fds?, process.fd_limit.filter(|&limit| limit > 0)?);
-    let is_near = open.saturating_mul(100) >= limit.saturating_mul(FD_LIMIT_PERCENT);
+    let is_near =
+        open.saturating_mul(100) >= limit.saturating_mul(u64::from(thresholds.fds_percent));
     is_near.then_some(Descriptors {
         pid: process.container_pid,
         open: open.min(u64::MAX / 100),

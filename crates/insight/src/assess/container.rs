@@ -5,10 +5,8 @@ use std::time::Duration;
 use diogenes_proto::{Activity, Resources, Snapshot, Timestamp};
 
 use crate::order::ByPid;
+use crate::own_words::Thresholds;
 
-/// Memory and process counts are near their limits from these shares of them on.
-const MEMORY_PERCENT: f64 = 95.0;
-const PIDS_PERCENT: u64 = 90;
 /// How long after an out-of-memory kill it is still news.
 const NEWS: Duration = Duration::from_secs(10 * 60);
 /// A service is busy from this share of one core on.
@@ -28,6 +26,7 @@ pub(crate) struct Kills {
 /// What is remembered of the container.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Container {
+    pub(crate) thresholds: Thresholds,
     pub(crate) resources: Resources,
     pub(crate) processes: u32,
     pub(crate) kills: Option<Kills>,
@@ -96,7 +95,7 @@ impl Container {
     pub(crate) fn is_memory_short(&self) -> bool {
         self.resources
             .memory_percent()
-            .is_some_and(|percent| percent >= MEMORY_PERCENT)
+            .is_some_and(|percent| percent >= f64::from(self.thresholds.memory_percent))
     }
 
     /// Whether nothing in it moves.
@@ -107,7 +106,8 @@ impl Container {
     /// Processes and threads, and their limit, where they are near it.
     pub(crate) fn pids_near_limit(&self) -> Option<(u64, u64)> {
         let (pids, limit) = (self.resources.pids?, self.resources.pids_limit?);
-        (pids.saturating_mul(100) >= limit.saturating_mul(PIDS_PERCENT)).then_some((pids, limit))
+        let share = u64::from(self.thresholds.pids_percent);
+        (pids.saturating_mul(100) >= limit.saturating_mul(share)).then_some((pids, limit))
     }
 
     /// Kills that are still news.

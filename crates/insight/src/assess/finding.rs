@@ -17,7 +17,8 @@
 //! | `out-of-memory-kills` | warning | the kernel ended processes for want of memory |
 //! | `pids-near-limit` | warning | the container can start few more processes |
 //!
-//! What is careless and not wrong, [`super::posture`] finds.
+//! What is careless and not wrong, [`super::posture`] finds; that the container's own words are refused
+//! (`own-words-refused`), [`crate::own_words`].
 
 use diogenes_proto::{Finding, Health, Severity, Timestamp, Untrusted};
 
@@ -25,9 +26,6 @@ use super::container::Container;
 use super::judgement::Trouble;
 use super::track::Track;
 use crate::words::{bytes, clock, decimal, sentence};
-
-/// A certificate that expires within so many days should have been renewed: most are, a month before.
-const EXPIRES_SOON_DAYS: u64 = 14;
 
 /// Everything that is wrong now, each found just now; the caller remembers since when.
 pub(crate) fn findings<'a>(
@@ -110,7 +108,7 @@ fn of_service(track: &Track, now: Timestamp) -> Vec<Finding> {
             let summary =
                 format!("the certificate of {name} has expired: no client that checks it connects");
             add("certificate-expired", Severity::Critical, summary);
-        } else if days < EXPIRES_SOON_DAYS {
+        } else if days < u64::from(track.seen.own.thresholds.certificate_days) {
             let summary = format!("the certificate of {name} expires in {days} days");
             add("certificate-expires", Severity::Warning, summary);
         }

@@ -12,6 +12,7 @@ use diogenes_proto::{Health, ProbeKind, ProbeOutcome, Timestamp, Untrusted, Verd
 use super::condition::Recovery;
 use super::track::{Presence, Track};
 use crate::order::sort_by_key;
+use crate::own_words::Asked;
 use crate::recognise::socket_words;
 use crate::words::{clock, sentence, span};
 
@@ -303,6 +304,12 @@ fn protocol(track: &Track, now: Timestamp) -> Fact {
 
 /// There is no way to ask it.
 fn unasked(track: &Track, now: Timestamp) -> Fact {
+    if track.seen.own.asked == Asked::Never {
+        return fact(
+            Health::Unknown,
+            "it is not asked, as its container wants it: nothing proves that it works, or that it does not",
+        );
+    }
     if track.is_worker() {
         return at_work(track, now);
     }
@@ -375,7 +382,9 @@ fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
             fact(Health::Starting, format!("it is starting: {words}"))
         }
         // What never answered as its kind does may be of another kind: no claim is made about it.
-        Verdict::Garbled if !track.proven => fact(Health::Unknown, words.to_string()),
+        Verdict::Garbled if !track.proven && !track.is_asked_as_said() => {
+            fact(Health::Unknown, words.to_string())
+        }
         Verdict::Garbled | Verdict::Silent => sick(Trouble::Silent),
         Verdict::Refused => sick(Trouble::Refusing),
         Verdict::Failing => sick(Trouble::Failing),

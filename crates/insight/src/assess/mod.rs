@@ -29,11 +29,13 @@ use std::time::Duration;
 use diogenes_proto::{Health, Origin, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted};
 
 use crate::order::{ByPid, sort_by_key};
+use crate::own_words::OwnWords;
 use crate::recognise::origin::origin;
 use crate::recognise::{Recognised, program_of, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
 use posture::Posture;
+pub(crate) use report::ROLES;
 use track::{Absence, Presence, Track};
 
 /// Most services that are remembered after they are gone.
@@ -59,6 +61,7 @@ pub struct Due {
 /// The services of one container over time.
 #[derive(Clone, Debug, Default)]
 pub struct Assessor {
+    words: OwnWords,
     tracks: Vec<Track>,
     container: Container,
     posture: Posture,
@@ -77,19 +80,27 @@ impl Assessor {
         Self::default()
     }
 
+    /// Takes in what the container says of itself, in place of what it said before. It shows from the next snapshot on.
+    pub fn hear(&mut self, words: OwnWords) {
+        self.container.thresholds = words.thresholds();
+        self.words = words;
+    }
+
     /// Takes in a snapshot. Call it whenever one is taken: at intervals, and when a service's process ends.
     pub fn observe(&mut self, now: Timestamp, snapshot: &Snapshot) {
         let processes = ByPid::new(&snapshot.processes);
         let was_frozen = self.container.is_frozen();
         let cpu = self.container.observe(now, snapshot, &processes);
         self.posture = Posture::of(snapshot);
-        let (seen, beyond) = recognise_counting(snapshot);
+        let (seen, beyond) = recognise_counting(snapshot, &self.words);
         self.beyond = beyond;
         let matches = self.matches(&seen);
         let mut is_seen = vec![false; self.tracks.len()];
         let were_running: Vec<bool> = self.tracks.iter().map(Track::is_running).collect();
         let mut fresh = Vec::new();
-        for (service, known) in seen.into_iter().zip(matches) {
+        for (mut service, known) in seen.into_iter().zip(matches) {
+            let learnt = known.map(|index| self.tracks[index].kind());
+            self.words.apply(&mut service, learnt);
             let condition = Condition::of(&service, &processes);
             match known {
                 Some(index) => {
@@ -319,7 +330,7 @@ impl Assessor {
     fn forget(&mut self, now: Timestamp) {
         self.tracks.retain(|track| match track.presence {
             Presence::Running => true,
-            _ if track.seen.kind == "process" => false,
+            _ if track.is_stand_in() => false,
             // A claim that was made before it listened, and is not made any more.
             Presence::Deaf { .. } if track.seen.listeners.is_empty() => false,
             Presence::Deaf { at } | Presence::Ended { at, .. } => {
@@ -327,8 +338,8 @@ impl Assessor {
             }
         });
         // The main process stands in where there is no service at all, not even one that is missed.
-        if self.tracks.iter().any(|track| track.seen.kind != "process") {
-            self.tracks.retain(|track| track.seen.kind != "process");
+        if !self.tracks.iter().all(Track::is_stand_in) {
+            self.tracks.retain(|track| !track.is_stand_in());
         }
         let gone_at = |track: &Track| match track.presence {
             Presence::Running => None,

@@ -20,7 +20,7 @@ const MAX_PIDS: usize = 64;
 const MAX_PORTS: usize = 64;
 
 /// The order in which a reader wants to know: what faces the world first.
-const ROLES: [&str; 10] = [
+pub(crate) const ROLES: [&str; 10] = [
     "proxy",
     "web",
     "api",
@@ -71,7 +71,8 @@ impl Assessor {
         for track in &self.tracks {
             let mut service = service(track);
             let others = web - usize::from(serves_the_web(track));
-            if others > 0 && track.seen.entry.is_some_and(|entry| entry.fronts) {
+            let is_usual = track.seen.own.role.is_none();
+            if is_usual && others > 0 && track.seen.entry.is_some_and(|entry| entry.fronts) {
                 service.role = Some(FRONT_ROLE.to_owned());
             }
             services.push(service);
@@ -94,6 +95,8 @@ impl Assessor {
     fn findings(&mut self, now: Timestamp) -> (Vec<Finding>, usize) {
         let mut findings = finding::findings(self.tracks.iter(), &self.container, now);
         findings.extend(self.posture.findings(self.tracks.iter(), now));
+        findings.retain(|finding| !self.words.silences(&finding.code));
+        findings.extend(self.words.finding(now));
         for finding in &mut findings {
             let name = (&finding.code, &finding.service);
             let known = self

@@ -1471,11 +1471,7 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
     play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
     assert_eq!(play.first().0, Health::Degraded);
 
-    assert_eq!(
-        left(|pid| Some(pid)),
-        Health::Healthy,
-        "a daemon leads its group"
-    );
+    assert_eq!(left(Some), Health::Healthy, "a daemon leads its group");
     assert_eq!(left(|_| None), Health::Healthy, "who knows");
 }
 

@@ -12,6 +12,7 @@ use super::judgement::{Judgement, judge};
 use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
 use super::start::Start;
 use crate::catalogue::{self, Kind, protocol, refined};
+use crate::own_words::{Asked, MAX_RESTARTS};
 use crate::recognise::Recognised;
 
 /// How long a service may take to answer for the first time.
@@ -24,9 +25,8 @@ const LOADING_PERCENT: u32 = 5;
 const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this may have been a launcher, where that shows in nothing else.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
-/// The window in which restarts make a crash loop, and how many it takes.
+/// The window in which restarts make a crash loop.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
-const LOOP_RESTARTS: usize = 3;
 
 /// Whether the service is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +186,15 @@ impl Track {
 
     /// Whether it takes its work from elsewhere.
     pub(crate) fn is_worker(&self) -> bool {
-        self.seen.entry.is_some_and(|entry| !entry.listens)
+        match self.seen.entry {
+            Some(entry) => !entry.listens,
+            None => self.seen.own.introduced && self.seen.kind == "process",
+        }
+    }
+
+    /// Whether it is the main process, which stands in where there is no service.
+    pub(crate) fn is_stand_in(&self) -> bool {
+        self.seen.kind == "process" && !self.seen.own.introduced
     }
 
     /// Whether it is there as it should be.
@@ -246,7 +254,7 @@ impl Track {
     }
 
     pub(crate) fn is_crash_looping(&self, now: Timestamp) -> bool {
-        self.recent_restarts(now) >= LOOP_RESTARTS
+        self.recent_restarts(now) >= usize::from(self.seen.own.thresholds.restarts)
     }
 
     /// It was seen again, perhaps changed.
@@ -290,11 +298,20 @@ impl Track {
         if self.seen.probes != seen.probes {
             self.way = 0;
         }
+        let is_asked_otherwise = [&self.seen, &seen]
+            .iter()
+            .any(|s| s.own.asked != Asked::AsUsual)
+            && self.seen.probes != seen.probes;
+        if is_asked_otherwise {
+            self.outcome = None;
+            self.failures = 0;
+        }
         if is_reborn
             || is_other_kind
             || has_other_listeners
             || goes_on
             || is_back
+            || is_asked_otherwise
             || (was_full && !is_full)
         {
             self.schedule.hurry(now);
@@ -354,7 +371,7 @@ impl Track {
 
     fn restarted(&mut self, now: Timestamp) {
         self.restarts.push_back(now);
-        if self.restarts.len() > 2 * LOOP_RESTARTS {
+        if self.restarts.len() > usize::from(MAX_RESTARTS) {
             self.restarts.pop_front();
         }
     }
@@ -388,6 +405,7 @@ impl Track {
             .or(self.seen.probes.first())?
             .clone();
         spec.kind = match self.learnt.protocol.as_deref() {
+            _ if self.is_asked_as_said() => spec.kind,
             _ if self.standing == Standing::Doubted => ProbeKind::Discover,
             None if self.covers() => ProbeKind::Discover,
             None => spec.kind,
@@ -396,13 +414,18 @@ impl Track {
             Some(protocol) => ProbeKind::speaking(protocol).unwrap_or(ProbeKind::Discover),
         };
         match spec.kind {
-            ProbeKind::Http => spec.path = self.readiness(),
+            ProbeKind::Http if spec.path.is_none() => spec.path = self.readiness(),
             ProbeKind::Amqp if self.learnt.silent_visits.is_some_and(|n| n < SILENT_VISITS) => {
                 spec.kind = ProbeKind::Tcp;
             }
             _ => {}
         }
         Some(spec)
+    }
+
+    /// Whether the container itself says what it is asked.
+    pub(crate) fn is_asked_as_said(&self) -> bool {
+        self.seen.own.asked == Asked::AsSaid
     }
 
     /// The path by which it tells whether it is ready; None where none is known.
@@ -442,7 +465,8 @@ impl Track {
     pub(crate) fn probed(&mut self, outcome: ProbeOutcome, now: Timestamp) {
         let asked = self.probe();
         let kind = asked.as_ref().map(|spec| spec.kind);
-        let pause = kind.map_or(SPARING, interval);
+        let usual = kind.map_or(SPARING, interval);
+        let pause = self.seen.own.every.unwrap_or(usual);
         if outcome.verdict == Verdict::Alive {
             self.learn_of_readiness(&outcome, asked.as_ref());
             self.learn(&outcome, kind, now);
@@ -511,7 +535,7 @@ impl Track {
 
     /// Learns by which path it is asked, or that there is none.
     fn learn_of_readiness(&mut self, outcome: &ProbeOutcome, asked: Option<&ProbeSpec>) {
-        let had_path = asked.is_some_and(|spec| spec.path.is_some());
+        let had_path = asked.is_some_and(|spec| spec.path.is_some() && spec.expected.is_none());
         if had_path || self.wants_readiness() {
             self.learnt.readiness = match &outcome.path {
                 Some(path) => Readiness::At(path.clone()),
@@ -566,6 +590,7 @@ impl Track {
     /// started may not speak as it will.
     fn doubt(&mut self, now: Timestamp) -> bool {
         let begins = !self.proven
+            && !self.is_asked_as_said()
             && self.seen.entry.is_some()
             && self.standing == Standing::Claimed
             && !self.is_young(now);
@@ -653,16 +678,19 @@ impl Track {
 
     /// The name for people. An unknown program that speaks a known kind's own protocol is of that kind.
     pub(crate) fn name(&self) -> Untrusted {
-        match self.entry() {
-            Some(entry) => entry.name.into(),
-            None => self.seen.name.clone(),
+        match (&self.seen.own.name, self.entry()) {
+            (Some(own), _) => own.clone(),
+            (None, Some(entry)) => entry.name.into(),
+            (None, None) => self.seen.name.clone(),
         }
     }
 
     /// The role it has by itself.
     pub(crate) fn role(&self) -> Option<&'static str> {
         let spoken = || protocol(self.learnt.protocol.as_deref()?)?.role();
-        self.entry().map(|entry| entry.role).or_else(spoken)
+        let own = self.seen.own.role;
+        own.or_else(|| self.entry().map(|entry| entry.role))
+            .or_else(spoken)
     }
 
     /// It may move again: what it was asked meanwhile, it could not answer.

@@ -31,22 +31,28 @@ struct Forest<'a> {
     by_pid: ByPid<'a>,
     /// Each process's claim.
     claims: Vec<Option<&'static Kind>>,
+    /// Whether the container itself calls it a service.
+    introduced: Vec<bool>,
     /// Each process's stream listeners, by index in the snapshot, ascending.
     held: Vec<Vec<usize>>,
     /// Union-find: towards the family's representative.
     links: Vec<usize>,
 }
 
-/// All families of a snapshot that are of a known kind or hold a listener, in the order of their main pids.
-pub(super) fn families(snapshot: &Snapshot) -> Vec<Family<'_>> {
-    let mut forest = Forest::new(snapshot);
+/// All families of a snapshot that are of a known kind, hold a listener or are `introduced` by their container, in the
+/// order of their main pids.
+pub(super) fn families<'a>(
+    snapshot: &'a Snapshot,
+    introduced: &dyn Fn(&Process) -> bool,
+) -> Vec<Family<'a>> {
+    let mut forest = Forest::new(snapshot, introduced);
     forest.join_children();
     forest.join_sharers(snapshot);
     forest.into_families(snapshot)
 }
 
 impl<'a> Forest<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
+    fn new(snapshot: &'a Snapshot, introduced: &dyn Fn(&Process) -> bool) -> Self {
         let processes = snapshot.processes.as_slice();
         let by_pid = ByPid::new(processes);
         let mut held = vec![Vec::new(); processes.len()];
@@ -72,6 +78,7 @@ impl<'a> Forest<'a> {
                     }
                 })
                 .collect(),
+            introduced: processes.iter().map(introduced).collect(),
             links: (0..processes.len()).collect(),
             processes,
             by_pid,
@@ -119,7 +126,11 @@ impl<'a> Forest<'a> {
     fn join_children(&mut self) {
         // Whether a process is part of something that can be a service.
         let mut serves: Vec<bool> = (0..self.processes.len())
-            .map(|index| self.claims[index].is_some() || !self.held[index].is_empty())
+            .map(|index| {
+                self.claims[index].is_some()
+                    || !self.held[index].is_empty()
+                    || self.introduced[index]
+            })
             .collect();
         for child in self.parents_first() {
             let Some(parent) = self.parent(child) else {
@@ -140,6 +151,7 @@ impl<'a> Forest<'a> {
                     parent.kind == child.kind && (!has_own || parent.layer == Layer::Server)
                 }
                 (Some(of), None) if is_helper || of.layer == Layer::Supervisor => is_helper,
+                (_, None) if self.introduced[child] && !self.introduced[parent] => false,
                 (_, None) => serves[parent] && self.executes_the_same(parent, child) && !has_own,
                 (None, Some(_)) => false,
             };
@@ -225,7 +237,8 @@ impl<'a> Forest<'a> {
             .filter_map(|(root, mut indices)| {
                 let listeners = std::mem::take(&mut listeners[root]);
                 let claim = indices.iter().find_map(|&index| self.claims[index]);
-                if claim.is_none() && listeners.is_empty() {
+                let is_introduced = indices.iter().any(|&index| self.introduced[index]);
+                if claim.is_none() && listeners.is_empty() && !is_introduced {
                     return None;
                 }
                 // The main one is the one whose parent is no member; of several, the oldest.

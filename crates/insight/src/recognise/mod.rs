@@ -24,6 +24,7 @@ use diogenes_proto::{
 
 use crate::catalogue::{Kind, Layer};
 use crate::order::{sort_by, sort_by_key};
+use crate::own_words::{Asked, Own, OwnWords};
 use crate::program::{Program, application, basename};
 use crate::words::{port_words, sentence};
 use family::Family;
@@ -69,6 +70,8 @@ pub struct Recognised {
     pub started_at: Option<Timestamp>,
     /// What its main process runs, by which it is known again after a restart.
     pub program: Untrusted,
+    /// The path of what its main process executes; None where that could not be read.
+    pub executable: Option<Untrusted>,
     /// Its main process lets nobody look into it: neither what it executes could be read, nor what it holds open.
     pub is_closed: bool,
     /// Whether it was started into a running container (`docker exec`), and may leave it as it came.
@@ -77,27 +80,35 @@ pub struct Recognised {
     pub probes: Vec<ProbeSpec>,
     /// What shows that it is what it is.
     pub evidence: Vec<Untrusted>,
+    /// What its container says of it.
+    pub own: Own,
 }
 
 /// Finds the services in a snapshot, those of known kinds first, then by port; at most [`MAX_SERVICES`].
 #[must_use]
 pub fn recognise(snapshot: &Snapshot) -> Vec<Recognised> {
-    recognise_counting(snapshot).0
+    recognise_counting(snapshot, &OwnWords::default()).0
 }
 
-/// The same, with the number of services beyond [`MAX_SERVICES`].
-pub(crate) fn recognise_counting(snapshot: &Snapshot) -> (Vec<Recognised>, usize) {
-    let mut services = all(snapshot);
+/// The same, with those that the container itself calls services, and with the number of services beyond
+/// [`MAX_SERVICES`].
+pub(crate) fn recognise_counting(
+    snapshot: &Snapshot,
+    words: &OwnWords,
+) -> (Vec<Recognised>, usize) {
+    let mut services = all(snapshot, words);
     let beyond = services.len().saturating_sub(MAX_SERVICES);
     services.truncate(MAX_SERVICES);
     (services, beyond)
 }
 
-fn all(snapshot: &Snapshot) -> Vec<Recognised> {
-    let families = family::families(snapshot);
+fn all(snapshot: &Snapshot, words: &OwnWords) -> Vec<Recognised> {
+    let is_introduced =
+        |process: &Process| words.introduce_any() && words.introduce(&describe_process(process));
+    let families = family::families(snapshot, &is_introduced);
     let mut services: Vec<_> = families
         .iter()
-        .filter_map(|family| describe(snapshot, family))
+        .filter_map(|family| describe(snapshot, family, words))
         .collect();
     services.extend(ownerless(snapshot));
     if services.is_empty() {
@@ -114,7 +125,7 @@ fn all(snapshot: &Snapshot) -> Vec<Recognised> {
 }
 
 /// A family as a service; None where it is none.
-fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
+fn describe(snapshot: &Snapshot, family: &Family<'_>, words: &OwnWords) -> Option<Recognised> {
     let main = *family.processes.first()?;
     let listeners: Vec<Listener> = family
         .listeners
@@ -129,10 +140,10 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
     let listens_tcp = listeners.iter().any(|l| l.transport == Transport::Tcp);
     let listens_dns = listeners.iter().any(|l| l.port == Some(DNS_PORT));
     let entry = claim::of_family(family, listens);
-    if entry.is_none() && !listens_tcp && !listens_dns {
+    let mut service = describe_process(main);
+    if entry.is_none() && !listens_tcp && !listens_dns && !words.introduce(&service) {
         return None;
     }
-    let mut service = describe_process(main);
     service.visitor = family.visitor;
     service.pids = family.processes.iter().map(|p| p.container_pid).collect();
     service.ports = ports(&listeners);
@@ -148,8 +159,10 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>) -> Option<Recognised> {
             .and_then(|path| entry.version_in(path.as_raw()))
             .map(Untrusted::from);
         service.evidence.extend(claim::evidence(entry, family));
-    } else {
-        service.kind = if listens_tcp { "tcp" } else { "udp" };
+    } else if listens_tcp {
+        service.kind = "tcp";
+    } else if listens_dns {
+        service.kind = "udp";
     }
     let (probe, port) = entry.map_or((ProbeKind::Discover, None), |e| (e.probe, e.default_port));
     let mut targets = targets(&listeners, port, entry.is_some());
@@ -179,6 +192,7 @@ fn describe_process(main: &Process) -> Recognised {
     Recognised {
         key: String::new(),
         program: name.clone(),
+        executable: main.executable.clone(),
         is_closed: main.executable.is_none(),
         name,
         entry: None,
@@ -193,6 +207,7 @@ fn describe_process(main: &Process) -> Recognised {
         visitor: false,
         probes: Vec::new(),
         evidence: vec![sentence(runs)],
+        own: Own::default(),
     }
 }
 
@@ -268,6 +283,7 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                 pids: Vec::new(),
                 started_at: None,
                 program: Untrusted::default(),
+                executable: None,
                 is_closed: false,
                 visitor: false,
                 probes: targets(&listeners, None, false)
@@ -276,6 +292,7 @@ fn ownerless(snapshot: &Snapshot) -> Vec<Recognised> {
                     .collect(),
                 listeners,
                 evidence: vec![sentence(evidence)],
+                own: Own::default(),
             };
             service.key = key("tcp", &service);
             service
@@ -326,8 +343,10 @@ impl Recognised {
         self.role = None;
         self.version = None;
         self.untitled = false;
-        for probe in &mut self.probes {
-            probe.kind = ProbeKind::Discover;
+        if self.own.asked == Asked::AsUsual {
+            for probe in &mut self.probes {
+                probe.kind = ProbeKind::Discover;
+            }
         }
         self.key = key(self.kind, self);
     }

@@ -470,7 +470,10 @@ fn a_crowd_is_bounded_and_known_kinds_come_first() {
     let services = recognise(&scene.snapshot);
     assert_eq!(services.len(), MAX_SERVICES);
     assert_eq!(services[0].kind, "redis");
-    assert_eq!(recognise_counting(&scene.snapshot).1, 1001 - MAX_SERVICES);
+    assert_eq!(
+        recognise_counting(&scene.snapshot, &OwnWords::default()).1,
+        1001 - MAX_SERVICES
+    );
 }
 
 /// Any snapshot at all, contradictions included.
