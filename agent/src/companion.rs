@@ -45,7 +45,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock::Clock;
 use crate::logs::LogReader;
 use crate::packages::Lookup;
-use crate::watch::Watch;
+use crate::watch::{MAX_WATCHED, Watch};
 
 /// How often the kernel is asked whether the listening sockets are still the same.
 const LISTENERS_INTERVAL: Duration = Duration::from_millis(1500);
@@ -298,7 +298,8 @@ impl Task {
 
     /// Scans the container and judges what is seen.
     fn look(&mut self) {
-        let snapshot = self.scanner.scan();
+        let oldest = self.seen[1].take().map(|seen| seen.snapshot);
+        let snapshot = self.scanner.scan_over(oldest.unwrap_or_default());
         self.awaits_accept = false;
         let other = snapshot.processes.iter().find(|one| is_supervisors(one));
         let other = other.map(|process| process.container_pid);
@@ -316,8 +317,9 @@ impl Task {
             _ => MAX_SCAN_INTERVAL.min(self.scan_interval * 2),
         };
         self.next_scan = Instant::now() + self.scan_interval;
-        self.watch
-            .only(other.into_iter().chain(self.assessor.main_pids()));
+        let main = || other.into_iter().chain(self.assessor.main_pids());
+        self.scanner.attend(main().take(MAX_WATCHED));
+        self.watch.only(main());
         if matches!(self.mode, Mode::Resting) {
             self.release_code();
         }

@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 const PROCESSES: usize = 1000;
 const CONNECTIONS: [usize; 3] = [0, 5_000, 50_000];
-/// Each tenth process listens.
-const LISTENING: usize = 10;
+/// One of so many processes listens.
+const LISTENING: usize = 25;
 /// Processes belong to so many users by turns, root not among them.
 const USERS: u32 = 5;
 /// Crowds, each of which is looked at for the first time once.

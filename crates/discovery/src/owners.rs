@@ -13,6 +13,7 @@
 //! user has no other such program.
 
 use diogenes_proto::Listener;
+use rustix::io::Errno;
 
 use crate::processes::{Known, ProcessTable, Standing};
 use crate::tree::Tree;
@@ -132,7 +133,12 @@ impl Walk {
             holds.dedup();
             self.pairs += holds.len();
             known.holds = holds;
-            known.walked(result, counts);
+            known.denied = matches!(result, Err(Errno::ACCESS | Errno::PERM));
+            known.count(match result {
+                Ok(count) if count <= limit || !counts => u64::try_from(count).ok(),
+                _ if counts => tree.size(known.pid(), "fd").ok(),
+                _ => None,
+            });
         }
     }
 }
