@@ -18,6 +18,7 @@
 mod frameworks;
 mod hash;
 pub mod identity;
+mod kinds;
 mod listeners;
 pub mod logs;
 mod membership;

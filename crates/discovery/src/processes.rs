@@ -17,6 +17,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::frameworks::{Frameworks, Id};
+use crate::kinds::{Kind, Kinds};
 use crate::membership::Membership;
 use crate::procfs::stat::Stat;
 use crate::procfs::{cgroup, limits, stat, status};
@@ -75,8 +76,12 @@ pub(crate) struct Known {
     cut: bool,
     /// Inodes of the listeners it holds.
     pub(crate) holds: Vec<u64>,
-    /// Its descriptors are to be walked in this scan.
+    /// Its descriptors are to be walked in this scan, or have been.
     pub(crate) walk_due: bool,
+    /// In a crowd, what it is like.
+    pub(crate) kind: Kind,
+    /// Its descriptors were never walked.
+    pub(crate) walk_owed: bool,
     /// Its descriptors cannot be read.
     pub(crate) denied: bool,
     /// How many descriptors it has, as far as known.
@@ -120,6 +125,7 @@ pub(crate) struct ProcessTable {
     /// The size of `/proc/PID/fd` is the number of descriptors (since Linux 6.2).
     counts_descriptors: bool,
     turns: Turns,
+    kinds: Kinds,
     listed: Vec<Entry>,
     /// How many `stat` files are open.
     open: usize,
@@ -145,6 +151,7 @@ impl ProcessTable {
             page_bytes: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
             counts_descriptors: live && fd_size > 0,
             turns: Turns::default(),
+            kinds: Kinds::default(),
             listed: Vec::new(),
             open: 0,
         }
@@ -216,6 +223,7 @@ impl ProcessTable {
             }
         }
         self.listed = listed;
+        self.kinds = Kinds::default();
         frameworks.retain(|(pid, start)| {
             self.known
                 .get(&pid)
@@ -295,7 +303,7 @@ impl ProcessTable {
         let Some(known) = self.known.get_mut(&pid) else {
             return;
         };
-        let executed = known.comm != stat.comm;
+        let executed = same && known.comm != stat.comm;
         let describe = !same || is_young(started_ms, now_ms) || executed || due;
         known.inode = entry.inode;
         refresh(known, &stat, self.ticks_per_second, self.page_bytes);
@@ -325,7 +333,8 @@ impl ProcessTable {
             known.holds.clear();
             return;
         }
-        known.walk_due = describe && !zombie;
+        let is_turn = same && self.turns.is_turn_of(pid);
+        let mut is_like_another = false;
         if known.standing == Standing::Member {
             if describe {
                 let uid = if self.live {
@@ -336,7 +345,8 @@ impl ProcessTable {
                         .and_then(status::effective_uid)
                 };
                 known.process.uid = uid.unwrap_or(known.process.uid);
-                describe_process(known, tree, frameworks);
+                let kinds = is_crowd.then_some(&mut self.kinds);
+                is_like_another = !describe_process(known, tree, frameworks, kinds);
             }
             // In a crowd they are counted where they are walked.
             if self.counts_descriptors && !is_crowd {
@@ -344,12 +354,14 @@ impl ProcessTable {
             }
             // Limits rarely change: not looked at again just because the process is young. They are the dearest file of
             // all; of a crowd that is there at once, they are left to the next turn.
-            if due || known.is_limit_due && (same || !is_crowd) {
+            if due || known.is_limit_due && (is_turn || !is_crowd) {
                 let limits = tree.read_once(pid, "limits", SMALL_BYTES);
                 known.process.fd_limit = limits.ok().and_then(limits::open_files);
                 known.is_limit_due = false;
             }
         }
+        let may_hold_others = describe && (due || executed || !is_like_another);
+        known.walk_due = !zombie && (may_hold_others || known.walk_owed && is_turn);
     }
 
     /// The container's processes by pid, and what about them could not be seen. The texts of an `old` report that are
@@ -430,6 +442,8 @@ fn unknown(pid: u32, stat: &Stat<'_>, started_ms: u64) -> Known {
         cut: false,
         holds: Vec::new(),
         walk_due: true,
+        kind: 0,
+        walk_owed: true,
         denied: false,
         descriptors: 0,
     }
@@ -503,8 +517,14 @@ fn take_over(process: &mut Process, known: &Process) {
     }
 }
 
-/// Reads what stays as it is as long as nothing is executed.
-fn describe_process(known: &mut Known, tree: &mut Tree, frameworks: &mut Frameworks) {
+/// Reads what stays as it is as long as nothing is executed. Returns whether the process is the first of its kind, if
+/// that is asked.
+fn describe_process(
+    known: &mut Known,
+    tree: &mut Tree,
+    frameworks: &mut Frameworks,
+    kinds: Option<&mut Kinds>,
+) -> bool {
     let pid = known.pid();
     let (executable, deleted) = match tree.read_link(pid, "exe") {
         Ok(target) => {
@@ -520,11 +540,16 @@ fn describe_process(known: &mut Known, tree: &mut Tree, frameworks: &mut Framewo
         .read_once(pid, "cmdline", COMMAND_BYTES)
         .unwrap_or_default();
     let (argv, cut) = arguments(command);
-    known.cut = cut;
-    known.process.command = redact(&argv);
+    let is_first;
+    let told = || (redact(&argv), cut);
+    (known.kind, (known.process.command, known.cut), is_first) = match kinds {
+        Some(kinds) => kinds.meet(&known.process, command, told),
+        None => (0, told(), true),
+    };
     frameworks.consider(known.id(), &argv, || {
         tree.read_link(pid, "cwd").ok().map(<[u8]>::to_vec)
     });
+    is_first
 }
 
 /// Splits a command line. True where something was left out; then `…` stands in its place. What was cut in

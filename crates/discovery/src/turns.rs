@@ -13,6 +13,9 @@
 //! | everyone else | in each [`ROUND`]th scan |
 //! | everyone in full, for it may have executed something of the same name | in turn, once in [`TURN_PART`] scans |
 //!
+//! Even in the first scan of a crowd, some things are left to their turn: limits, and the descriptors of those that are
+//! like another process, unless an owner is looked for.
+//!
 //! So what is told of a process in a crowd is at most [`ROUND`] scans old, and that of a service's main process is new.
 
 use std::ops::Range;
@@ -72,9 +75,14 @@ impl Turns {
         self.described.contains(&place)
     }
 
+    /// Whether this is the scan of a round in which a process is read for sure.
+    pub(crate) fn is_turn_of(&self, pid: u32) -> bool {
+        class(pid) == self.scan % ROUND
+    }
+
     /// Whether a known process need not be read in this scan.
     pub(crate) fn spares(&mut self, pid: u32, is_busy: bool) -> bool {
-        if !self.is_crowd || class(pid) == self.scan % ROUND || self.attends(pid) {
+        if !self.is_crowd || self.is_turn_of(pid) || self.attends(pid) {
             return false;
         }
         let out_of_turn = is_busy && self.busy < BUSY;
