@@ -46,7 +46,7 @@ use crate::clock::Clock;
 use crate::logs::LogReader;
 use crate::own_words::Words;
 use crate::packages::Lookup;
-use crate::watch::Watch;
+use crate::watch::{MAX_WATCHED, Watch};
 
 /// How often the kernel is asked whether the listening sockets are still the same.
 const LISTENERS_INTERVAL: Duration = Duration::from_millis(1500);
@@ -312,7 +312,8 @@ impl Task {
     /// Scans the container and judges what is seen.
     fn look(&mut self) {
         self.words.look();
-        let snapshot = self.scanner.scan();
+        let oldest = self.seen[1].take().map(|seen| seen.snapshot);
+        let snapshot = self.scanner.scan_over(oldest.unwrap_or_default());
         self.awaits_accept = false;
         let other = snapshot.processes.iter().find(|one| is_supervisors(one));
         let other = other.map(|process| process.container_pid);
@@ -330,8 +331,9 @@ impl Task {
             _ => MAX_SCAN_INTERVAL.min(self.scan_interval * 2),
         };
         self.next_scan = Instant::now() + self.scan_interval;
-        self.watch
-            .only(other.into_iter().chain(self.assessor.main_pids()));
+        let main = || other.into_iter().chain(self.assessor.main_pids());
+        self.scanner.attend(main().take(MAX_WATCHED));
+        self.watch.only(main());
         if matches!(self.mode, Mode::Resting) {
             self.release_code();
         }

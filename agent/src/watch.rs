@@ -4,7 +4,7 @@ use diogenes_linux::pidfd::PidFd;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How many processes are watched at most; beyond that a death shows at the next scan.
-const MAX_WATCHED: usize = 128;
+pub(crate) const MAX_WATCHED: usize = 128;
 
 /// The processes under watch.
 #[derive(Default)]

@@ -1,6 +1,5 @@
 //! What the benchmarks share: a connection that is kept, a clock, and how a distribution is printed.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -112,19 +111,13 @@ pub fn print_distribution(name: &str, times: &mut [Duration]) -> Duration {
     percentile(times, 50)
 }
 
-/// CPU time of all threads of a process that still live, in nanoseconds (`/proc/PID/task/TID/schedstat`).
+/// CPU time that a process has used, in nanoseconds.
 ///
 /// # Panics
 /// Where the process is gone.
 #[must_use]
 #[track_caller]
 pub fn cpu_ns(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task"))
-        .expect("its threads")
-        .flatten();
-    let times =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
-    times
-        .filter_map(|time| time.split(' ').next()?.parse::<u64>().ok())
-        .sum()
+    let time = diogenes_linux::clock::cpu_time(pid).expect("a process that lives");
+    u64::try_from(time.as_nanos()).expect("less than centuries")
 }

@@ -9,11 +9,18 @@
 //! its last known owner has gone ────┴─► walk all ─► still nobody? remembered, not searched again
 //! ```
 //!
+//! A crowd that is new is not walked at once: first one process of each kind, then all of the kinds that were seen to hold
+//! a listener, and the others only where a listener is left over. Else they have their turn in the next scans.
+//!
 //! Some processes let nobody look into them. A socket that nobody else holds, made by their user, is theirs where that
 //! user has no other such program.
 
-use diogenes_proto::Listener;
+use std::collections::BTreeSet;
 
+use diogenes_proto::Listener;
+use rustix::io::Errno;
+
+use crate::kinds::Kind;
 use crate::processes::{Known, ProcessTable, Standing};
 use crate::tree::Tree;
 
@@ -51,20 +58,21 @@ impl Owners {
             known.holds.retain(|inode| walk.wants(*inode));
             walk.pairs += known.holds.len();
         }
+        // The new ones and those whose turn it is; in a crowd, of the new ones one of each kind, and first those.
         walk.go(processes, tree, USUAL_WALK, |known| known.walk_due);
-        let held = held(processes);
-        let is_missing = |inode: &u64| {
-            let owned = held.binary_search(inode).is_ok();
-            !owned && self.ownerless.binary_search(inode).is_err()
-        };
-        if walk.inodes.iter().any(is_missing) {
+        let kinds: BTreeSet<Kind> = processes
+            .holders_mut()
+            .filter(|known| known.kind != 0 && !known.holds.is_empty())
+            .map(|known| known.kind)
+            .collect();
+        let is_likely = |known: &Known| known.walk_owed && kinds.contains(&known.kind);
+        walk.go(processes, tree, USUAL_WALK, is_likely);
+        if walk.misses_one(processes, &self.ownerless) {
+            walk.go(processes, tree, USUAL_WALK, |known| known.walk_owed);
+        }
+        if walk.misses_one(processes, &self.ownerless) {
             walk.go(processes, tree, USUAL_WALK, |known| !known.walk_due);
-            let held = self::held(processes);
-            if walk
-                .inodes
-                .iter()
-                .any(|inode| held.binary_search(inode).is_err())
-            {
+            if walk.misses_one(processes, &[]) {
                 let long = |known: &Known| known.descriptors > USUAL_WALK;
                 walk.go(processes, tree, LONG_WALK, long);
             }
@@ -106,6 +114,15 @@ impl Walk {
         self.inodes.binary_search(&inode).is_ok()
     }
 
+    /// Whether somebody must still be found to hold one of the listeners, other than the `ownerless` ones.
+    fn misses_one(&self, processes: &mut ProcessTable, ownerless: &[u64]) -> bool {
+        let held = held(processes);
+        let is_missing = |inode: &u64| {
+            held.binary_search(inode).is_err() && ownerless.binary_search(inode).is_err()
+        };
+        self.inodes.iter().any(is_missing)
+    }
+
     fn go(
         &mut self,
         processes: &mut ProcessTable,
@@ -132,7 +149,13 @@ impl Walk {
             holds.dedup();
             self.pairs += holds.len();
             known.holds = holds;
-            known.walked(result, counts);
+            (known.walk_due, known.walk_owed) = (true, false);
+            known.denied = matches!(result, Err(Errno::ACCESS | Errno::PERM));
+            known.count(match result {
+                Ok(count) if count <= limit || !counts => u64::try_from(count).ok(),
+                _ if counts => tree.size(known.pid(), "fd").ok(),
+                _ => None,
+            });
         }
     }
 }

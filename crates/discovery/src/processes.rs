@@ -1,11 +1,11 @@
 //! The processes of the container, and what was learnt of each.
 //!
 //! A process is the same as long as its pid and its start time are. Then most of what is known stays true,
-//! and a scan reads its `stat` alone. The rest is read again while it is young, when its name changed (it
-//! executed something), and in turn, a few at each scan:
+//! and a scan reads its `stat` alone, in a crowd not even that ([`Turns`]). The rest is read again while it is young,
+//! when its name changed (it executed something), and in turn, a few at each scan:
 //!
 //! ```text
-//! new ─► described, walked ─► young: described at each scan ─► known: stat only, described in turn ─► gone
+//! new ─► described, walked ─► young: described at each scan ─► known: stat at most, described in turn ─► gone
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,12 +17,14 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::frameworks::{Frameworks, Id};
+use crate::kinds::{Kind, Kinds};
 use crate::membership::Membership;
 use crate::procfs::stat::Stat;
 use crate::procfs::{cgroup, limits, stat, status};
 use crate::redact::redact;
 use crate::scanner::Scope;
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
+use crate::turns::Turns;
 
 /// Most processes that are reported.
 const MAX_PROCESSES: usize = 4096;
@@ -33,11 +35,8 @@ const COMMAND_BYTES: usize = 4096;
 const COMMAND_ARGUMENTS: usize = 64;
 /// An init script and the like execute their program within this time.
 const YOUNG_MS: u64 = 5_000;
-/// Each scan describes this part of the processes anew, and at least so many.
-const TURN_PART: usize = 64;
-const TURN_LEAST: usize = 2;
-/// `stat` files that are kept open: to open and close one costs as much as to read it. Each holds a page of
-/// the kernel's, so a crowd is read the dear way.
+/// `stat` files that are kept open, for to open and close one costs as much as to read it: everyone's where there are no
+/// more, or else those of attended processes. Each holds some 5 KiB of the kernel's memory, a page of them for the text.
 const MAX_OPEN: usize = 64;
 /// A line of `stat` is at most some 400 bytes long.
 const STAT_BYTES: usize = 1024;
@@ -62,7 +61,14 @@ pub(crate) struct Known {
     /// As the kernel has it; tells an exec.
     pub(crate) comm: Vec<u8>,
     start_ticks: u64,
+    /// Of its directory in `/proc`. Another process under its pid has another; the same one gets another only where the
+    /// kernel was short of memory.
+    inode: u64,
     standing: Standing,
+    /// It had used the CPU when it was read last.
+    busy: bool,
+    /// Its limits were never read.
+    is_limit_due: bool,
     stat_file: Option<OwnedFd>,
     /// Its executable was removed or replaced since it started.
     deleted: bool,
@@ -70,8 +76,12 @@ pub(crate) struct Known {
     cut: bool,
     /// Inodes of the listeners it holds.
     pub(crate) holds: Vec<u64>,
-    /// Its descriptors are to be walked in this scan.
+    /// Its descriptors are to be walked in this scan, or have been.
     pub(crate) walk_due: bool,
+    /// In a crowd, what it is like.
+    pub(crate) kind: Kind,
+    /// Its descriptors were never walked.
+    pub(crate) walk_owed: bool,
     /// Its descriptors cannot be read.
     pub(crate) denied: bool,
     /// How many descriptors it has, as far as known.
@@ -91,15 +101,11 @@ impl Known {
         (self.process.container_pid, self.start_ticks)
     }
 
-    /// Takes over what a walk over the descriptors found: how many there are.
-    pub(crate) fn walked(&mut self, result: Result<usize, Errno>, counted_otherwise: bool) {
-        self.denied = matches!(result, Err(Errno::ACCESS | Errno::PERM));
-        if let Ok(count) = result {
-            self.descriptors = self.descriptors.max(count);
-            if !counted_otherwise {
-                self.descriptors = count;
-                self.process.fds = u64::try_from(count).ok();
-            }
+    /// Takes over how many descriptors it has; None where that cannot be told.
+    pub(crate) fn count(&mut self, descriptors: Option<u64>) {
+        if let Some(count) = descriptors {
+            self.descriptors = usize::try_from(count).unwrap_or(usize::MAX);
+            self.process.fds = Some(count);
         }
     }
 }
@@ -118,9 +124,11 @@ pub(crate) struct ProcessTable {
     page_bytes: u64,
     /// The size of `/proc/PID/fd` is the number of descriptors (since Linux 6.2).
     counts_descriptors: bool,
-    /// Where the last turn of descriptions ended.
-    turn: usize,
-    pids: Vec<u32>,
+    turns: Turns,
+    kinds: Kinds,
+    listed: Vec<Entry>,
+    /// How many `stat` files are open.
+    open: usize,
 }
 
 impl ProcessTable {
@@ -142,13 +150,20 @@ impl ProcessTable {
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             page_bytes: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
             counts_descriptors: live && fd_size > 0,
-            turn: 0,
-            pids: Vec::new(),
+            turns: Turns::default(),
+            kinds: Kinds::default(),
+            listed: Vec::new(),
+            open: 0,
         }
     }
 
     pub(crate) fn exclude(&mut self, pid: u32) {
         self.companions.push(pid);
+    }
+
+    /// Reads these processes in every scan from now on, a crowd or not.
+    pub(crate) fn attend(&mut self, pids: impl Iterator<Item = u32>) {
+        self.turns.attend(pids);
     }
 
     pub(crate) fn counts_descriptors(&self) -> bool {
@@ -185,32 +200,46 @@ impl ProcessTable {
         frameworks: &mut Frameworks,
         gaps: &mut Vec<String>,
     ) -> Result<(), Errno> {
-        let mut pids = std::mem::take(&mut self.pids);
-        if tree.numbers(MAX_PIDS, &mut pids)? {
+        let mut listed = std::mem::take(&mut self.listed);
+        if tree.numbers(MAX_PIDS, &mut listed)? {
             gaps.push(format!("processes: only {MAX_PIDS} were looked at"));
         }
-        pids.sort_unstable();
-        self.known.retain(|pid, _| pids.binary_search(pid).is_ok());
+        listed.sort_unstable();
+        self.open = 0;
+        let mut rest = listed.iter().peekable();
+        self.known.retain(|pid, known| {
+            while rest.next_if(|entry| entry.number < *pid).is_some() {}
+            let lives = rest.peek().is_some_and(|entry| entry.number == *pid);
+            self.open += usize::from(lives && known.stat_file.is_some());
+            lives
+        });
         let membership = self.membership(tree, gaps);
         let now_ms = self.now_ms();
-        let turn = (pids.len() / TURN_PART).max(TURN_LEAST);
-        let turns = self.turn..self.turn + turn;
-        self.turn = if turns.end >= pids.len() {
-            0
-        } else {
-            turns.end
-        };
-        for (index, pid) in pids.iter().enumerate() {
-            let due = turns.contains(&index);
-            self.look_at(*pid, tree, membership.as_ref(), frameworks, due, now_ms);
+        self.turns.begin(listed.len());
+        for (place, entry) in listed.iter().enumerate() {
+            let due = self.turns.describes(place);
+            if due || !self.spares(entry, now_ms) {
+                self.look_at(*entry, tree, membership.as_ref(), frameworks, due, now_ms);
+            }
         }
-        self.pids = pids;
+        self.listed = listed;
+        self.kinds = Kinds::default();
         frameworks.retain(|(pid, start)| {
             self.known
                 .get(&pid)
                 .is_some_and(|known| known.start_ticks == start)
         });
         Ok(())
+    }
+
+    /// Whether a process is known and need not be read in this scan.
+    fn spares(&mut self, entry: &Entry, now_ms: u64) -> bool {
+        let known = self.known.get(&entry.number);
+        known.is_some_and(|known| {
+            known.inode == entry.inode
+                && !is_young(known.process.started_at.as_unix_ms(), now_ms)
+                && self.turns.spares(entry.number, known.busy)
+        })
     }
 
     fn membership(&self, tree: &mut Tree, gaps: &mut Vec<String>) -> Option<Membership> {
@@ -230,13 +259,14 @@ impl ProcessTable {
 
     fn look_at(
         &mut self,
-        pid: u32,
+        entry: Entry,
         tree: &mut Tree,
         membership: Option<&Membership>,
         frameworks: &mut Frameworks,
         due: bool,
         now_ms: u64,
     ) {
+        let pid = entry.number;
         // What an open file says is of the same process, or that it is gone and the pid another's.
         let kept = self
             .known
@@ -254,7 +284,6 @@ impl ProcessTable {
         };
         let since_boot_ms = stat.start_ticks.saturating_mul(1000) / self.ticks_per_second;
         let started_ms = self.boot_ms.saturating_add(since_boot_ms);
-        let young = now_ms.saturating_sub(started_ms) < YOUNG_MS;
         let same = self
             .known
             .get(&pid)
@@ -268,17 +297,22 @@ impl ProcessTable {
         if !same {
             self.known.insert(pid, unknown(pid, &stat, started_ms));
         }
-        let few = self.known.len() <= 4 * TURN_PART;
-        let few_open = self.known.len() <= MAX_OPEN;
+        let is_crowd = self.turns.is_crowd();
+        let attended = self.turns.attends(pid);
+        let keeps_open = self.live && (attended || self.known.len() <= MAX_OPEN);
         let Some(known) = self.known.get_mut(&pid) else {
             return;
         };
-        let executed = known.comm != stat.comm;
-        let describe = !same || young || executed || due;
+        let executed = same && known.comm != stat.comm;
+        let describe = !same || is_young(started_ms, now_ms) || executed || due;
+        known.inode = entry.inode;
         refresh(known, &stat, self.ticks_per_second, self.page_bytes);
         let zombie = stat.state == 'Z';
-        if self.live && few_open && known.stat_file.is_none() {
+        if !keeps_open {
+            known.stat_file = None;
+        } else if known.stat_file.is_none() && self.open < MAX_OPEN {
             known.stat_file = tree.open_file(pid, "stat").ok();
+            self.open += 1;
         }
         if describe {
             known.standing = standing.unwrap_or_else(|| {
@@ -299,7 +333,8 @@ impl ProcessTable {
             known.holds.clear();
             return;
         }
-        known.walk_due = describe && !zombie;
+        let is_turn = same && self.turns.is_turn_of(pid);
+        let mut is_like_another = false;
         if known.standing == Standing::Member {
             if describe {
                 let uid = if self.live {
@@ -310,37 +345,53 @@ impl ProcessTable {
                         .and_then(status::effective_uid)
                 };
                 known.process.uid = uid.unwrap_or(known.process.uid);
-                // Limits rarely change: not looked at again just because the process is young.
-                if !same || due {
-                    let limits = tree.read_once(pid, "limits", SMALL_BYTES);
-                    known.process.fd_limit = limits.ok().and_then(limits::open_files);
-                }
-                describe_process(known, tree, frameworks);
+                let kinds = is_crowd.then_some(&mut self.kinds);
+                is_like_another = !describe_process(known, tree, frameworks, kinds);
             }
-            if self.counts_descriptors && (describe || few) {
-                count_descriptors(known, tree);
+            // In a crowd they are counted where they are walked.
+            if self.counts_descriptors && !is_crowd {
+                known.count(tree.size(pid, "fd").ok());
+            }
+            // Limits rarely change: not looked at again just because the process is young. They are the dearest file of
+            // all; of a crowd that is there at once, they are left to the next turn.
+            if due || known.is_limit_due && (is_turn || !is_crowd) {
+                let limits = tree.read_once(pid, "limits", SMALL_BYTES);
+                known.process.fd_limit = limits.ok().and_then(limits::open_files);
+                known.is_limit_due = false;
             }
         }
+        let may_hold_others = describe && (due || executed || !is_like_another);
+        known.walk_due = !zombie && (may_hold_others || known.walk_owed && is_turn);
     }
 
-    /// The container's processes by pid, and what about them could not be seen.
-    pub(crate) fn report(&self, frameworks: &Frameworks, gaps: &mut Vec<String>) -> Vec<Process> {
+    /// The container's processes by pid, and what about them could not be seen. The texts of an `old` report that are
+    /// still true are taken over, for in a crowd to copy them all costs much.
+    pub(crate) fn report(
+        &self,
+        frameworks: &Frameworks,
+        old: Vec<Process>,
+        gaps: &mut Vec<String>,
+    ) -> Vec<Process> {
         let members = || {
             self.known
                 .values()
                 .filter(|known| known.standing == Standing::Member)
         };
-        let processes: Vec<Process> = members()
-            .take(MAX_PROCESSES)
-            .map(|known| {
-                let mut process = known.process.clone();
-                process.frameworks = frameworks.found(known.id());
-                if self.standing(process.parent_pid) == Some(Standing::Stranger) {
-                    process.parent_pid = 0;
-                }
-                process
-            })
-            .collect();
+        let mut processes = old;
+        let reported = || members().take(MAX_PROCESSES);
+        let are_same = |(old, known): (&Process, &Known)| old.container_pid == known.pid();
+        if processes.len() != reported().count() || !processes.iter().zip(reported()).all(are_same)
+        {
+            processes = with_these(processes, reported().map(Known::pid));
+        }
+        for (process, known) in processes.iter_mut().zip(reported()) {
+            take_over(process, &known.process);
+            process.frameworks = frameworks.found(known.id());
+            let is_shared = self.scope.shared_pids;
+            if is_shared && self.standing(process.parent_pid) == Some(Standing::Stranger) {
+                process.parent_pid = 0;
+            }
+        }
         let omitted = members().skip(MAX_PROCESSES).count();
         if omitted > 0 {
             gaps.push(format!(
@@ -367,6 +418,11 @@ impl ProcessTable {
     }
 }
 
+/// Whether a process may still be on its way to what it will be.
+fn is_young(started_ms: u64, now_ms: u64) -> bool {
+    now_ms.saturating_sub(started_ms) < YOUNG_MS
+}
+
 fn unknown(pid: u32, stat: &Stat<'_>, started_ms: u64) -> Known {
     Known {
         process: Process {
@@ -377,12 +433,17 @@ fn unknown(pid: u32, stat: &Stat<'_>, started_ms: u64) -> Known {
         },
         comm: Vec::new(),
         start_ticks: stat.start_ticks,
+        inode: 0,
         standing: Standing::Stranger,
+        busy: false,
+        is_limit_due: true,
         stat_file: None,
         deleted: false,
         cut: false,
         holds: Vec::new(),
         walk_due: true,
+        kind: 0,
+        walk_owed: true,
         denied: false,
         descriptors: 0,
     }
@@ -395,7 +456,9 @@ fn refresh(known: &mut Known, stat: &Stat<'_>, ticks_per_second: u64, page_bytes
     process.group = Some(stat.group).filter(|&group| group != 0);
     process.state = stat.state;
     process.threads = stat.threads;
-    process.cpu_ms = stat.cpu_ticks.saturating_mul(1000) / ticks_per_second;
+    let cpu_ms = stat.cpu_ticks.saturating_mul(1000) / ticks_per_second;
+    known.busy = cpu_ms != process.cpu_ms;
+    process.cpu_ms = cpu_ms;
     process.rss_bytes = stat.rss_pages.saturating_mul(page_bytes);
     if known.comm != stat.comm {
         known.comm = stat.comm.to_vec();
@@ -403,8 +466,68 @@ fn refresh(known: &mut Known, stat: &Stat<'_>, ticks_per_second: u64, page_bytes
     }
 }
 
-/// Reads what stays as it is as long as nothing is executed.
-fn describe_process(known: &mut Known, tree: &mut Tree, frameworks: &mut Frameworks) {
+/// The reports of the processes with these pids, ascending as both are; empty ones where there were none.
+fn with_these(old: Vec<Process>, pids: impl Iterator<Item = u32>) -> Vec<Process> {
+    let mut old = old.into_iter().peekable();
+    let of_pid = |pid| {
+        while old.next_if(|old| old.container_pid < pid).is_some() {}
+        old.next_if(|old| old.container_pid == pid)
+            .unwrap_or_default()
+    };
+    pids.map(of_pid).collect()
+}
+
+/// Makes a report say what is known, but for the frameworks. Texts that are the same are left alone.
+fn take_over(process: &mut Process, known: &Process) {
+    let Process {
+        container_pid,
+        host_pid,
+        parent_pid,
+        group,
+        uid,
+        started_at,
+        name,
+        command,
+        executable,
+        state,
+        threads,
+        cpu_ms,
+        rss_bytes,
+        fds,
+        fd_limit,
+        frameworks: _,
+    } = known;
+    process.container_pid = *container_pid;
+    process.host_pid = *host_pid;
+    process.parent_pid = *parent_pid;
+    process.group = *group;
+    process.uid = *uid;
+    process.started_at = *started_at;
+    process.state = *state;
+    process.threads = *threads;
+    process.cpu_ms = *cpu_ms;
+    process.rss_bytes = *rss_bytes;
+    process.fds = *fds;
+    process.fd_limit = *fd_limit;
+    if process.name != *name {
+        process.name.clone_from(name);
+    }
+    if process.command != *command {
+        process.command.clone_from(command);
+    }
+    if process.executable != *executable {
+        process.executable.clone_from(executable);
+    }
+}
+
+/// Reads what stays as it is as long as nothing is executed. Returns whether the process is the first of its kind, if
+/// that is asked.
+fn describe_process(
+    known: &mut Known,
+    tree: &mut Tree,
+    frameworks: &mut Frameworks,
+    kinds: Option<&mut Kinds>,
+) -> bool {
     let pid = known.pid();
     let (executable, deleted) = match tree.read_link(pid, "exe") {
         Ok(target) => {
@@ -420,18 +543,16 @@ fn describe_process(known: &mut Known, tree: &mut Tree, frameworks: &mut Framewo
         .read_once(pid, "cmdline", COMMAND_BYTES)
         .unwrap_or_default();
     let (argv, cut) = arguments(command);
-    known.cut = cut;
-    known.process.command = redact(&argv);
+    let is_first;
+    let told = || (redact(&argv), cut);
+    (known.kind, (known.process.command, known.cut), is_first) = match kinds {
+        Some(kinds) => kinds.meet(&known.process, command, told),
+        None => (0, told(), true),
+    };
     frameworks.consider(known.id(), &argv, || {
         tree.read_link(pid, "cwd").ok().map(<[u8]>::to_vec)
     });
-}
-
-fn count_descriptors(known: &mut Known, tree: &mut Tree) {
-    if let Ok(count) = tree.size(known.pid(), "fd") {
-        known.descriptors = usize::try_from(count).unwrap_or(usize::MAX);
-        known.process.fds = Some(count);
-    }
+    is_first
 }
 
 /// Splits a command line. True where something was left out; then `…` stands in its place. What was cut in

@@ -82,15 +82,26 @@ impl Scanner {
         self
     }
 
+    /// Reads these processes in every scan from now on. Of a crowd others are read in turn only, and what is told of them
+    /// may be some scans old.
+    pub fn attend(&mut self, pids: impl Iterator<Item = u32>) {
+        self.processes.attend(pids);
+    }
+
     /// Looks at everything. Never fails: what could not be read is said in `gaps`.
     pub fn scan(&mut self) -> Snapshot {
+        self.scan_over(Snapshot::default())
+    }
+
+    /// As [`Self::scan`], out of the memory of a snapshot that nobody needs any more.
+    pub fn scan_over(&mut self, old: Snapshot) -> Snapshot {
         let now = Instant::now();
         let mut snapshot = Snapshot {
             taken_at: Timestamp::now(),
             ..Snapshot::default()
         };
         let mut gaps = Vec::new();
-        if let Err(error) = self.look(now, &mut snapshot, &mut gaps) {
+        if let Err(error) = self.look(now, old, &mut snapshot, &mut gaps) {
             gaps.push(format!("processes: cannot read /proc: {error}"));
         }
         snapshot.gaps = gaps.into_iter().map(Untrusted::new).collect();
@@ -107,6 +118,7 @@ impl Scanner {
     fn look(
         &mut self,
         now: Instant,
+        old: Snapshot,
         snapshot: &mut Snapshot,
         gaps: &mut Vec<String>,
     ) -> Result<(), rustix::io::Errno> {
@@ -119,7 +131,7 @@ impl Scanner {
         self.owners
             .attribute(&mut listeners, &mut self.processes, tree, gaps);
         self.frameworks.collect(FRAMEWORKS_WAIT, gaps);
-        snapshot.processes = self.processes.report(&self.frameworks, gaps);
+        snapshot.processes = self.processes.report(&self.frameworks, old.processes, gaps);
         snapshot.listeners = self.in_scope(listeners, gaps);
         snapshot.resources = self.resources(now, gaps);
         Ok(())

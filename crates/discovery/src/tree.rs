@@ -12,7 +12,8 @@ use std::mem::MaybeUninit;
 use std::path::Path;
 
 use diogenes_linux::fs_identity::FsIdentity;
-use rustix::fd::OwnedFd;
+use rustix::buffer::{SpareCapacity, spare_capacity};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, statat};
 use rustix::io::{Errno, pread, read};
 
@@ -22,6 +23,14 @@ const FILE_BYTES: usize = 64 * 1024;
 const LISTING_BYTES: usize = 16 * 1024;
 /// Longest path the kernel gives (PATH_MAX of limits.h).
 const PATH_BYTES: usize = 4096;
+
+/// A number among a directory's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) number: u32,
+    /// Of what has this name.
+    pub(crate) inode: u64,
+}
 
 /// An open directory, with buffers for reading what lies below it.
 #[derive(Debug)]
@@ -55,7 +64,7 @@ impl Tree {
                 break;
             }
             self.content.reserve(4096);
-            match read(&file, rustix::buffer::spare_capacity(&mut self.content)) {
+            match read(&file, spare_capacity(&mut self.content)) {
                 Ok(0) => break,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
@@ -70,10 +79,9 @@ impl Tree {
         self.as_owner_if_denied(pid, &mut |tree| {
             tree.point_to(pid, name);
             let file = openat(&tree.directory, &*tree.path, file_flags(), Mode::empty())?;
-            tree.content.resize(limit + 1, 0);
-            let length = read(&file, tree.content.as_mut_slice())?;
-            tree.content.truncate(length);
-            Ok(length)
+            read(&file, spare(&mut tree.content, limit + 1))?;
+            tree.content.truncate(limit + 1);
+            Ok(0)
         })?;
         Ok(&self.content)
     }
@@ -82,16 +90,8 @@ impl Tree {
     pub(crate) fn read_link(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
         self.as_owner_if_denied(pid, &mut |tree| {
             tree.point_to(pid, name);
-            tree.content.clear();
-            readlinkat_raw(
-                &tree.directory,
-                &*tree.path,
-                rustix::buffer::spare_capacity({
-                    tree.content.reserve(4096);
-                    &mut tree.content
-                }),
-            )
-            .map(|_| 0)
+            let (directory, path) = (tree.directory.as_fd(), &*tree.path);
+            readlinkat_raw(directory, path, spare(&mut tree.content, PATH_BYTES)).map(|_| 0)
         })?;
         Ok(&self.content)
     }
@@ -104,9 +104,8 @@ impl Tree {
 
     /// The beginning of an open file, at most `limit` bytes. Of a process that is gone, `ESRCH`.
     pub(crate) fn read_again(&mut self, file: &OwnedFd, limit: usize) -> Result<&[u8], Errno> {
-        self.content.resize(limit, 0);
-        let length = pread(file, self.content.as_mut_slice(), 0)?;
-        self.content.truncate(length);
+        pread(file, spare(&mut self.content, limit), 0)?;
+        self.content.truncate(limit);
         Ok(&self.content)
     }
 
@@ -156,7 +155,7 @@ impl Tree {
 
     /// The numbers among the directory's own entries: the pids, of `/proc`. At most `limit`; true where
     /// there were more.
-    pub(crate) fn numbers(&mut self, limit: usize, into: &mut Vec<u32>) -> Result<bool, Errno> {
+    pub(crate) fn numbers(&mut self, limit: usize, into: &mut Vec<Entry>) -> Result<bool, Errno> {
         into.clear();
         // Opened anew: a directory that was read through stands at its end.
         let directory = openat(&self.directory, ".", directory_flags(), Mode::empty())?;
@@ -167,7 +166,8 @@ impl Tree {
                 if into.len() == limit {
                     return Ok(true);
                 }
-                into.push(number);
+                let inode = entry.ino();
+                into.push(Entry { number, inode });
             }
         }
         Ok(false)
@@ -224,6 +224,13 @@ impl Tree {
         // Writing to a String cannot fail.
         let _ = write!(self.path, "{pid}/{name}");
     }
+}
+
+/// The buffer, emptied, with room for `least` bytes; more may be read into it.
+fn spare(buffer: &mut Vec<u8>, least: usize) -> SpareCapacity<'_, u8> {
+    buffer.clear();
+    buffer.reserve(least);
+    spare_capacity(buffer)
 }
 
 fn directory_flags() -> OFlags {

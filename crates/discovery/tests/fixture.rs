@@ -231,6 +231,54 @@ fn follows_changes_from_scan_to_scan() {
 }
 
 #[test]
+fn in_a_crowd_everyone_has_a_turn_and_some_have_it_always() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |pid: u32, start: u32, threads: u32| {
+        let process = root.path().join(format!("proc/{pid}"));
+        fs::create_dir_all(process.join("fd")).unwrap();
+        let stat =
+            format!("{pid} (p) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 {start} 0 5 0\n");
+        fs::write(process.join("stat"), stat).unwrap();
+    };
+    (1..=300).for_each(|pid| write(pid, 1, 1));
+    // Two of one kind share a listener, and one that is like no other holds the second.
+    let net = root.path().join("proc/net");
+    fs::create_dir_all(&net).unwrap();
+    let line = |inode| {
+        format!(
+            "   0: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 {inode} 1\n"
+        )
+    };
+    fs::write(net.join("tcp"), line(70) + &line(71)).unwrap();
+    for (pid, inode, command) in [(20, 70, "twin"), (299, 70, "twin"), (150, 71, "other")] {
+        let process = root.path().join(format!("proc/{pid}"));
+        symlink(format!("socket:[{inode}]"), process.join("fd/3")).unwrap();
+        fs::write(process.join("cmdline"), command).unwrap();
+    }
+    let mut scanner = Scanner::new(root.path(), Scope::default());
+    let first = scanner.scan();
+    let owners: Vec<_> = first.listeners.iter().map(|one| &*one.owners).collect();
+    assert_eq!(owners, [&[20, 299][..], &[150]]);
+
+    // Who is attended is read at once, as is another process under a known pid; the others within eight scans.
+    scanner.attend([7].into_iter());
+    (1..=300).for_each(|pid| write(pid, 1, 2));
+    fs::rename(root.path().join("proc/9"), root.path().join("gone")).unwrap();
+    write(9, 2, 2);
+    let mut old = first;
+    for scan in 1..=8 {
+        let new = scanner.scan_over(old);
+        let read = new.processes.iter().filter(|one| one.threads == 2).count();
+        assert_eq!((process(&new, 7).threads, process(&new, 9).threads), (2, 2));
+        assert!(
+            read <= scan * 100 && (scan < 8) == (read < 300),
+            "{read} in {scan}"
+        );
+        old = new;
+    }
+}
+
+#[test]
 fn the_bounds_hold_and_are_said() {
     let root = tempfile::tempdir().unwrap();
     for pid in 1..=4100 {

@@ -4,6 +4,18 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
+/// Where what was fetched for tests stays: `diogenes` below the user's cache folder, as the scripts have it too.
+///
+/// # Panics
+/// Where the user has no home.
+#[track_caller]
+#[must_use]
+pub fn cache() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    cache.expect("a cache folder").join("diogenes")
+}
+
 /// The folder with the files of a Debian package, unpacked into the cache folder and not installed.
 ///
 /// # Panics
@@ -13,9 +25,7 @@ use std::sync::Mutex;
 pub fn debian_package(package: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let all = cache.expect("a cache folder").join("diogenes/debian");
+    let all = cache().join("debian");
     let folder = all.join(package);
     if !folder.exists() {
         std::fs::create_dir_all(&all).expect("a cache folder");

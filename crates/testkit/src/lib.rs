@@ -24,7 +24,7 @@ mod supervisor;
 mod wait;
 
 pub use container::{Container, ContainerSpec};
-pub use debian::debian_package;
+pub use debian::{cache, debian_package};
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};

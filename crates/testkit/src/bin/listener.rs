@@ -6,6 +6,7 @@
 //! hang ADDR        accepts and never answers
 //! http ADDR CODE   answers every HTTP request with the status CODE
 //! get ADDR         exits at once, with status 0 where ADDR answers an HTTP request with a status of 200, with 1 if not
+//! pairs N ADDR     listens on ADDR, and holds both ends of N connections to it
 //! udp ADDR         binds a datagram socket
 //! unix PATH        listens on a Unix socket; a path that begins with @ is abstract
 //! children N       starts N processes of its own kind that do nothing
@@ -48,6 +49,10 @@ fn main() -> Outcome {
                 });
             }
             "get" => std::process::exit(i32::from(!is_well(&word()?))),
+            "pairs" => {
+                let number = word()?.parse()?;
+                held.push(Box::new(connections(number, &word()?)?));
+            }
             "udp" => held.push(Box::new(UdpSocket::bind(word()?)?)),
             "unix" => held.push(Box::new(bind_unix(&word()?)?)),
             "children" => {
@@ -103,6 +108,17 @@ fn answer(mut stream: TcpStream, code: &str) -> std::io::Result<()> {
         stream,
         "HTTP/1.1 {code} Test\r\nServer: testkit\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
     )
+}
+
+/// Connections with oneself, and the listener they came by.
+fn connections(
+    number: usize,
+    address: &str,
+) -> std::io::Result<(TcpListener, Vec<[TcpStream; 2]>)> {
+    let listener = TcpListener::bind(address)?;
+    let connect = |_| Ok([TcpStream::connect(address)?, listener.accept()?.0]);
+    let pairs = (0..number).map(connect).collect::<std::io::Result<_>>()?;
+    Ok((listener, pairs))
 }
 
 /// What a health check from outside does: as little as can be done.
