@@ -24,7 +24,7 @@ pub struct Snapshot {
 }
 
 /// One process, seen from the container's pid namespace. Sources: proc(5).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Process {
     /// Its pid in the container's pid namespace.

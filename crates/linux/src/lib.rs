@@ -30,6 +30,8 @@ pub mod pidfd;
 pub mod program;
 pub mod signals;
 pub mod sock_diag;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod thread_name;
 pub mod timer;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwinder;

@@ -42,7 +42,10 @@ fn main() -> Result<ExitCode> {
     print!("{}", table::head());
     let mut outcomes = Vec::new();
     for group in pairs.chunk_by(|(a, _), (b, _)| a.negative && b.negative) {
-        for (entry, outcome) in group.chunks(AT_ONCE).flat_map(|some| trials(&field, some, compared)) {
+        for (entry, outcome) in group
+            .chunks(AT_ONCE)
+            .flat_map(|some| trials(&field, some, compared))
+        {
             match outcome {
                 Ok(outcome) => {
                     print!("{}", table::row(entry, &outcome, width));
@@ -77,7 +80,8 @@ fn trials<'a>(
     std::thread::scope(|scope| {
         let start = |(entry, image): &'_ (&'a Entry, String)| {
             let (entry, image) = (*entry, image.clone());
-            let trial = move || field.trial(entry, &image, &Fault::ALL, compared && !entry.negative);
+            let trial =
+                move || field.trial(entry, &image, &Fault::ALL, compared && !entry.negative);
             (entry, scope.spawn(trial))
         };
         let threads: Vec<_> = some.iter().map(start).collect();
