@@ -419,8 +419,12 @@ impl Task {
                 Message::Report(Box::new((*self.report).clone()))
             }
             Request::Labels { labels } => {
-                self.words.hear(labels);
-                self.hear();
+                if self.words.hear(labels) {
+                    self.hear();
+                } else {
+                    // What was held back until they came is due now.
+                    self.conclude();
+                }
                 Message::Report(Box::new((*self.report).clone()))
             }
             Request::Services {} => Message::Services {
@@ -606,6 +610,8 @@ fn says_more(new: &Report, old: &Report) -> bool {
         || new.services.iter().zip(&old.services).any(|(new, old)| {
             (
                 &new.key,
+                &new.name,
+                &new.role,
                 new.health,
                 new.activity,
                 &new.version,
@@ -613,6 +619,8 @@ fn says_more(new: &Report, old: &Report) -> bool {
                 &new.pids,
             ) != (
                 &old.key,
+                &old.name,
+                &old.role,
                 old.health,
                 old.activity,
                 &old.version,
@@ -647,6 +655,14 @@ mod tests {
             services: vec![service],
             ..Report::default()
         }
+    }
+
+    #[test]
+    fn that_a_service_is_called_otherwise_is_news() {
+        let old = report(Health::Healthy, None);
+        let mut new = old.clone();
+        new.services[0].name = "Sessions".into();
+        assert!(says_more(&new, &old) && !says_more(&old.clone(), &old));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use diogenes_discovery::reader;
 use diogenes_discovery::reread::{Found, Stamp, look};
 use diogenes_insight::OwnWords;
 use diogenes_insight::own_words::{FILE, MAX_BYTES};
+use diogenes_proto::Untrusted;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -23,7 +24,7 @@ const LABELS_WAIT: Duration = Duration::from_millis(300);
 
 /// What was read last, and what is under way.
 pub(crate) struct Words {
-    labels: Vec<String>,
+    labels: Vec<Untrusted>,
     /// Until when nobody is asked anything, for the labels may still come.
     labels_by: Option<Instant>,
     file: Option<Vec<u8>>,
@@ -49,10 +50,12 @@ impl Words {
         }
     }
 
-    /// Takes in the labels.
-    pub(crate) fn hear(&mut self, labels: Vec<String>) {
-        self.labels = labels;
+    /// Takes in the labels; tells whether they are others than before.
+    pub(crate) fn hear(&mut self, labels: Vec<Untrusted>) -> bool {
         self.labels_by = None;
+        let are_others = labels != self.labels;
+        self.labels = labels;
+        are_others
     }
 
     /// Until when no service is to be asked; None where that is over.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::untrusted::boundary;
-use crate::{HostFacts, LogPosition, word};
+use crate::{HostFacts, LogPosition, Untrusted, word};
 
 /// How much of a question is read, in bytes of UTF-8; what is beyond is dropped when it is decoded.
 pub const MAX_QUESTION_BYTES: usize = 4096;
@@ -63,9 +63,8 @@ pub enum Request {
     },
     /// What the container's labels say, once the supervisor knows them; answered by `report`.
     Labels {
-        /// Each as `docker run --label` takes it, `name=value`; those that were told before are forgotten. Not words:
-        /// a value may be a whole JSON text.
-        labels: Vec<String>,
+        /// Each as `docker run --label` takes it, `name=value`; those that were told before are forgotten.
+        labels: Vec<Untrusted>,
     },
     /// What the processes write to log files, answered by `logs`.
     Logs {

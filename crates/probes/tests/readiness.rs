@@ -218,3 +218,70 @@ async fn is_asked_and_repeats_what_is_wrong() {
         assert_eq!(application.asked(), [format!("GET {path}")]);
     }
 }
+
+#[tokio::test]
+async fn who_says_what_is_expected_is_taken_by_his_word() {
+    let answers: Application = |_, path| match path {
+        "/page" => (200, "", "<html>a page for people</html>"),
+        "/moved" => (302, "Location: /page\r\n", ""),
+        "/busy" => (503, "", "no stock"),
+        _ => (404, "", "<pre>Cannot GET</pre>"),
+    };
+    let application = Running::start(answers).await;
+    for (path, expected, verdict, words) in [
+        (
+            "/page",
+            (200, 399),
+            Verdict::Alive,
+            "answers /page (HTTP 200) in ",
+        ),
+        (
+            "/moved",
+            (200, 399),
+            Verdict::Alive,
+            "answers /moved (HTTP 302) in ",
+        ),
+        (
+            "/moved",
+            (200, 200),
+            Verdict::Failing,
+            "HTTP 302 on /moved in ",
+        ),
+        (
+            "/none",
+            (200, 399),
+            Verdict::Failing,
+            "HTTP 404 on /none in ",
+        ),
+        (
+            "/none",
+            (404, 404),
+            Verdict::Alive,
+            "answers /none (HTTP 404) in ",
+        ),
+        (
+            "/busy",
+            (503, 503),
+            Verdict::Alive,
+            "answers /busy (HTTP 503) in ",
+        ),
+        (
+            "/busy",
+            (200, 399),
+            Verdict::Failing,
+            "HTTP 503 on /busy in ",
+        ),
+    ] {
+        let spec = ProbeSpec {
+            path: Some(path.to_owned()),
+            expected: Some(expected),
+            ..ProbeSpec::new(ProbeKind::Http, application.target.clone())
+        };
+        let outcome = run(&spec, Limits::default()).await;
+        assert_eq!(outcome.verdict, verdict, "{path} {expected:?}");
+        let told = outcome.evidence.as_raw();
+        assert!(told.starts_with(words), "{told}");
+        // A page is not repeated, as little as it would be elsewhere.
+        assert!(!told.contains('<'), "{told}");
+    }
+}

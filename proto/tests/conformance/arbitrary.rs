@@ -510,7 +510,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(question, facts)| Request::Ask { question, facts }),
         (of(word()), any::<u32>()).prop_map(|(hash, offset)| Request::Snapshot { hash, offset }),
         word().prop_map(|service| Request::Probe { service }),
-        vec(any::<String>(), 0..4).prop_map(|labels| Request::Labels { labels }),
+        vec(text(), 0..4).prop_map(|labels| Request::Labels { labels }),
         (of(word()), any::<u32>(), of(vec(log_position(), 0..4))).prop_map(
             |(service, lines, after)| Request::Logs {
                 service,

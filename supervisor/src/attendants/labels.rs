@@ -3,68 +3,75 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use diogenes_insight::own_words::MAX_BYTES;
-use diogenes_proto::Request;
+use diogenes_proto::{Request, Untrusted};
 
 use crate::registry::Registry;
 use crate::session::SessionHandle;
 
 /// How long the companion may take to hear them; nobody waits for it.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Most labels that are told, and most bytes of each but the one that may be a whole text.
-const MAX_LABELS: usize = 128;
-const MAX_LABEL_BYTES: usize = 512;
-const WHOLE_TEXT: &str = "io.diogenes.container";
+/// Most bytes of labels that are told. With every character escaped it is still no more than a line of the protocol.
+const MAX_BYTES: usize = 32 * 1024;
 
 /// Tells the companion of a container, which has just said hello, what is on its labels.
 pub(crate) fn tell(registry: &Registry, id: &str, handle: SessionHandle) {
     let Some(entry) = registry.get(id) else {
         return;
     };
-    let request = Request::Labels {
-        labels: told(&entry.facts.labels),
-    };
+    let labels = told(&entry.facts.labels);
     let name = entry.facts.name.clone();
     tokio::spawn(async move {
         // What it makes of them comes as a report. An older one does not know of labels, and says so.
-        if let Err(error) = handle.request(request, DEADLINE).await {
+        if let Err(error) = handle.request(Request::Labels { labels }, DEADLINE).await {
             tracing::debug!("the companion of {name} has not heard of its labels: {error}");
         }
     });
 }
 
-/// Each as `name=value`. What is too long is cut where the companion still sees that it is too long.
-fn told(labels: &BTreeMap<String, String>) -> Vec<String> {
-    let told = labels.iter().take(MAX_LABELS).map(|(name, value)| {
-        let most = if name == WHOLE_TEXT {
-            MAX_BYTES + 1
-        } else {
-            MAX_LABEL_BYTES
-        };
-        let mut label = format!("{name}={value}");
-        label.truncate(label.floor_char_boundary(name.len().min(MAX_LABEL_BYTES) + 1 + most));
-        label
-    });
-    told.collect()
+/// Each as `name=value`, cut where it is longer than a text may be, which the companion sees; as many as there is room
+/// for.
+fn told(labels: &BTreeMap<String, String>) -> Vec<Untrusted> {
+    let mut room = MAX_BYTES;
+    let fits = |label: &Untrusted| {
+        let rest = room.checked_sub(label.as_raw().len());
+        room = rest.unwrap_or(room);
+        rest.is_some()
+    };
+    let labels = labels
+        .iter()
+        .map(|(name, value)| Untrusted::new(format!("{name}={value}")));
+    labels.filter(fits).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use diogenes_proto::line::{decode, encode};
+    use diogenes_proto::untrusted;
+
     use super::*;
 
     #[test]
-    fn labels_are_told_as_docker_takes_them_and_cut() {
-        let labels = BTreeMap::from([
-            (WHOLE_TEXT.to_owned(), "ü".repeat(MAX_BYTES)),
-            ("io.diogenes.service.80.name".to_owned(), "x".repeat(9999)),
+    fn labels_are_told_as_docker_takes_them_and_always_fit_a_line() {
+        let mut labels = BTreeMap::from([
+            ("io.diogenes.container".to_owned(), "\u{1}".repeat(99_999)),
             ("io.diogenes.silence".to_owned(), "runs-as-root".to_owned()),
         ]);
-        let told = told(&labels);
-        assert!(told[0].len() > MAX_BYTES + WHOLE_TEXT.len() && told[0].len() < MAX_BYTES + 64);
-        assert_eq!(
-            told[1].len(),
-            "io.diogenes.service.80.name=".len() + MAX_LABEL_BYTES
+        for number in 0..500 {
+            labels.insert(
+                format!("io.diogenes.service.{number}.name"),
+                "\u{1}".repeat(100),
+            );
+        }
+        let labels = told(&labels);
+        let longest = labels[0].as_raw();
+        assert!(longest.len() <= untrusted::MAX_BYTES && longest.ends_with('…'));
+        assert!(
+            labels
+                .iter()
+                .any(|label| label.as_raw() == "io.diogenes.silence=runs-as-root")
         );
-        assert_eq!(told[2], "io.diogenes.silence=runs-as-root");
+        let request = Request::Labels { labels };
+        let line = encode(Some(u64::MAX), &request).unwrap();
+        assert_eq!(decode::<Request>(line.as_bytes()).unwrap().body, request);
     }
 }

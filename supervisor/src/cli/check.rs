@@ -84,7 +84,7 @@ mod tests {
         let text = "{\n  \"services\": [{\"match\": {\"port\": 80}, \"rolle\": \"api\"}],\n  \"silense\": []\n}";
         assert_eq!(
             told(text).unwrap_err(),
-            "x.json:2:41: no key is called \"rolle\"; the nearest is \"role\"\nx.json:3:3: no key is called \"silense\"; the nearest is \"silence\""
+            "x.json:2:40: no key is called \"rolle\"; the nearest is \"role\"\nx.json:3:3: no key is called \"silense\"; the nearest is \"silence\""
         );
     }
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use diogenes_insight::{Assessor, OwnWords};
-use diogenes_proto::Message;
-use diogenes_proto::{Listener, ProbeTarget, Process, Snapshot, Timestamp, Transport, line};
+use diogenes_proto::{
+    Listener, Message, ProbeOutcome, ProbeTarget, Process, Snapshot, Timestamp, Transport,
+    Untrusted, Verdict, line,
+};
 
 use crate::parts;
 use crate::text::assert_harmless;
@@ -17,7 +19,7 @@ const MAX_ENTRIES: usize = 3 * 64;
 pub fn check(input: &[u8]) {
     let parts = parts::of(input);
     let label = |part: &&[u8]| format!("io.diogenes.{}", String::from_utf8_lossy(part));
-    let labels: Vec<String> = parts[1..].iter().map(label).collect();
+    let labels: Vec<Untrusted> = parts[1..].iter().map(label).map(Untrusted::new).collect();
     let words = OwnWords::read(Some(parts[0]), &labels);
     let (refused, beyond) = words.refused();
     assert!(refused.len() <= MAX_REFUSED && (beyond == 0 || refused.len() == MAX_REFUSED));
@@ -49,7 +51,7 @@ fn concerns_the_container_alone(words: OwnWords) {
             path.starts_with('/') && path.len() <= 256 && path.bytes().all(|b| b.is_ascii_graphic())
         };
         assert!(due.spec.path.as_ref().is_none_or(is_path), "{:?}", due.spec);
-        let outcome = diogenes_proto::ProbeOutcome::new(diogenes_proto::Verdict::Alive, "well", 1);
+        let outcome = ProbeOutcome::new(Verdict::Alive, "well", 1);
         assessor.probed(now, &due.key, outcome);
     }
     let next = assessor.next(now);

@@ -10,8 +10,7 @@ use serde_json::Value;
 /// Where an image has its own words.
 const FILE: &str = "/etc/diogenes/container.json";
 /// A shop, its ledger, and a worker that listens nowhere.
-const START: &str =
-    "python3 /srv/shop.py 8080 & python3 /srv/shop.py 9000 & python3 /srv/worker.py & wait";
+const START: &str = "python3 /srv/shop.py 8080 & python3 /srv/shop.py 9000 & python3 /srv/worker.py & echo $! > /tmp/worker.pid; wait";
 
 /// An image of the shop; removed when dropped.
 struct Image(String);
@@ -147,7 +146,9 @@ fn an_image_names_its_services_and_says_how_they_are_asked() {
 
     // A file that changes is read again, with the next look at the container.
     std::thread::sleep(Duration::from_secs(10));
-    container.sh(&format!("sed -i 's/Shop API/Market/; /rolle/d; s/worker\"}},/worker\"}}/' {FILE}; kill $(pgrep -f worker.py)"));
+    container.sh(&format!(
+        "sed -i 's/Shop API/Market/; s/rolle/role/' {FILE}; kill $(cat /tmp/worker.pid)"
+    ));
     let (later, _) = supervisor.wait_for(
         container.name(),
         SOON,

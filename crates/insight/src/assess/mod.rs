@@ -405,7 +405,8 @@ impl Assessor {
             self.container.pids_near_limit().is_some(),
         ];
         let strained = (own.contains(&true) && !is_frozen).then_some(Health::Degraded);
-        let health = Health::worst(self.tracks.iter().map(|t| t.health).chain(strained));
+        let counting = self.tracks.iter().filter(|track| !track.is_left_alone());
+        let health = Health::worst(counting.map(|t| t.health).chain(strained));
         if self.since.is_none() || health != self.health {
             self.health = health;
             self.since = Some(now);

@@ -423,6 +423,12 @@ impl Track {
         Some(spec)
     }
 
+    /// Whether nothing is known of its health, because its container wants it not to be asked: it then counts for
+    /// nothing in the container's. That it has ended is known all the same.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.seen.own.asked == Asked::Never && self.health == Health::Unknown
+    }
+
     /// Whether the container itself says what it is asked.
     pub(crate) fn is_asked_as_said(&self) -> bool {
         self.seen.own.asked == Asked::AsSaid

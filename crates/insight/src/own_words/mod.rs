@@ -34,7 +34,7 @@ use thresholds::NAMES as LIMITS;
 
 /// Where the file is in a container.
 pub const FILE: &str = "/etc/diogenes/container.json";
-/// Longest text that is read, from the file or a label, in bytes.
+/// Longest file that is read, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// The label that holds the same as the file.
@@ -115,11 +115,11 @@ impl OwnWords {
     /// of a service or limit differently, the first counts: labels before the label that is a text, and that before the
     /// file. Never fails: what is wrong is among [`Self::refused`].
     #[must_use]
-    pub fn read(file: Option<&[u8]>, labels: &[String]) -> Self {
+    pub fn read(file: Option<&[u8]>, labels: &[Untrusted]) -> Self {
         let mut words = Self::default();
         let mut whole = None;
         for label in labels {
-            let Some((name, value)) = label.split_once('=') else {
+            let Some((name, value)) = label.as_raw().split_once('=') else {
                 continue;
             };
             match name.strip_prefix(PREFIX) {
@@ -132,8 +132,14 @@ impl OwnWords {
                 None => {}
             }
         }
-        if let Some((name, value)) = whole {
-            words.text(Some(name), value.as_bytes());
+        match whole {
+            // No JSON ends so, but every text that was cut on its way here.
+            Some((name, value)) if value.ends_with('…') => {
+                let what = "it is too long for a label, and not read; put it into the file";
+                words.refuse(Some(name), None, what.to_owned());
+            }
+            Some((name, value)) => words.text(Some(name), value.as_bytes()),
+            None => {}
         }
         if let Some(file) = file {
             words.text(None, file);

@@ -10,8 +10,8 @@ fn words(file: &str) -> OwnWords {
     OwnWords::read(Some(file.as_bytes()), &[])
 }
 
-fn labels(labels: &[&str]) -> Vec<String> {
-    labels.iter().map(|&label| label.to_owned()).collect()
+fn labels(labels: &[&str]) -> Vec<Untrusted> {
+    labels.iter().map(|&label| label.into()).collect()
 }
 
 /// What is refused, as it is told.
@@ -126,6 +126,24 @@ fn a_silenced_probe_is_never_sent_and_the_health_is_said_to_be_unknown() {
             .as_raw()
             .starts_with("it is not asked, as its container wants it")
     );
+}
+
+#[test]
+fn who_is_not_to_be_asked_leaves_the_others_their_health() {
+    let file = r#"{"services": [{"match": {"process": "worker.py"}, "name": "Worker"}, {"match": {"port": 8080}, "probe": false}]}"#;
+    let (mut assessor, due) = seen(words(file), &shop());
+    assert_eq!(due, []);
+    let report = told(&mut assessor, 10_000);
+    assert_eq!(service(&report, "tcp:8080").health, Health::Unknown);
+    assert_eq!(report.health, Health::Healthy);
+    assert_eq!(
+        report.reason.as_raw(),
+        "Worker works; 1 service is not to be asked"
+    );
+    // That it has ended nobody has to ask.
+    assessor.observe(at(20_000), &shop().without(7).snapshot);
+    let report = told(&mut assessor, 20_000);
+    assert_eq!(report.health, Health::Unhealthy);
 }
 
 #[test]
@@ -399,6 +417,20 @@ fn a_label_that_cannot_be_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_label_that_was_cut_is_not_read() {
+    let long = format!(
+        "io.diogenes.container={{\"silence\": [{}]}}",
+        "\"x\", ".repeat(2000)
+    );
+    assert_eq!(
+        refused(&OwnWords::read(None, &labels(&[&long]))),
+        [
+            "label io.diogenes.container: it is too long for a label, and not read; put it into the file"
+        ]
+    );
+}
+
+#[test]
 fn words_that_change_are_heard_at_once() {
     let (mut assessor, due) = seen(OwnWords::default(), &shop());
     assert_eq!(due[0].spec.kind, ProbeKind::Discover);
@@ -467,7 +499,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_within_bounds(bytes in any_text(), label in any_text()) {
         let label = format!("io.diogenes.{}", String::from_utf8_lossy(&label));
-        let words = OwnWords::read(Some(&bytes), &[label]);
+        let words = OwnWords::read(Some(&bytes), &[label.into()]);
         within_bounds(&words);
         let (mut assessor, due) = seen(words, &shop());
         for due in due {
