@@ -386,6 +386,9 @@ impl Task {
             self.probes
                 .spawn(async move { (key, spec.kind, probe(&spec, curiosity).await) });
         }
+        if !rests {
+            self.look_at_links();
+        }
         if self.lookup.is_idle()
             && let Some(seen) = &self.seen[0]
             && let Some((key, origin)) = self.assessor.unversioned(&seen.snapshot)
@@ -408,6 +411,15 @@ impl Task {
             self.publish.send_replace(Some(Arc::clone(&self.report)));
         }
         changed
+    }
+
+    /// Sees what workers are connected to, as far as that is due.
+    fn look_at_links(&mut self) {
+        let now = self.clock.now();
+        while let Some((key, pids)) = self.assessor.unlinked(now) {
+            let found = self.scanner.connections(&pids);
+            self.assessor.linked(now, &key, found.as_deref());
+        }
     }
 
     fn answer(&mut self, request: Request, reply: oneshot::Sender<Message>) {

@@ -15,6 +15,7 @@
 //! what the installed packages tell of a program; [`reread`] follows one small file.
 //! [`identity`] is for the supervisor: which container a process is in, seen from outside.
 
+mod connections;
 mod frameworks;
 mod hash;
 pub mod identity;

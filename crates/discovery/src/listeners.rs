@@ -28,6 +28,11 @@ impl Listeners {
         }
     }
 
+    /// The way to ask the kernel; None where it has none.
+    pub(crate) fn diag(&mut self) -> Option<&mut SockDiag> {
+        self.diag.as_mut()?.as_mut().ok()
+    }
+
     /// All sockets that listen, owners not yet known, in no order.
     pub(crate) fn list(&mut self, gaps: &mut Vec<String>) -> Vec<Listener> {
         let mut listeners = Vec::new();

@@ -233,7 +233,7 @@ fn drop_own(listeners: &mut Vec<Listener>, processes: &ProcessTable) {
 }
 
 /// The inode in `socket:[INODE]`.
-fn socket_inode(target: &[u8]) -> Option<u64> {
+pub(crate) fn socket_inode(target: &[u8]) -> Option<u64> {
     let inode = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     crate::procfs::number(inode)
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use diogenes_linux::sock_diag::SockDiag;
 use diogenes_proto::{Listener, Resources, Snapshot, Timestamp, Untrusted};
 
+use crate::connections;
 use crate::frameworks::Frameworks;
 use crate::listeners::Listeners;
 use crate::owners::Owners;
@@ -113,6 +114,12 @@ impl Scanner {
     /// then only a scan tells.
     pub fn listening(&mut self) -> u64 {
         self.listeners.hash()
+    }
+
+    /// What these processes are connected to, in words: `port 6379`, the path of a Unix socket; not what they have among
+    /// themselves. None where that cannot be seen. Dear where there are many connections, whosesoever they are.
+    pub fn connections(&mut self, pids: &[u32]) -> Option<Vec<Untrusted>> {
+        connections::of(pids, self.tree.as_mut()?, self.listeners.diag()?)
     }
 
     fn look(

@@ -60,6 +60,7 @@ pub(crate) fn unix(line: &[u8]) -> Option<UnixSocket> {
         uid: None,
         accept_queue: None,
         backlog: None,
+        peer: None,
     })
 }
 

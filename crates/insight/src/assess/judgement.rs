@@ -345,6 +345,9 @@ fn at_work(track: &Track, now: Timestamp) -> Fact {
     if track.is_young(now) {
         return fact(Health::Starting, "it has just started");
     }
+    if let Some((health, words)) = track.unlinked(now) {
+        return fact(health, words);
+    }
     if let Some(broker) = &track.lost_broker {
         let words =
             format!("{broker} beside it does not work, where it probably takes its work from");

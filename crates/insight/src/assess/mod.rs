@@ -17,6 +17,7 @@ mod condition;
 mod container;
 mod finding;
 mod judgement;
+mod link;
 mod posture;
 mod report;
 mod schedule;
@@ -228,6 +229,23 @@ impl Assessor {
         }
     }
 
+    /// A worker of which is to be seen now what it is connected to, by its key, and its processes: for [`Self::linked`].
+    #[must_use]
+    pub fn unlinked(&self, now: Timestamp) -> Option<(String, Vec<u32>)> {
+        let mut tracks = self.tracks.iter().filter(|_| !self.container.is_frozen());
+        let due = tracks.find(|track| track.link_due().is_some_and(|due| due <= now))?;
+        Some((due.key.clone(), due.seen.pids.clone()))
+    }
+
+    /// Takes in what a worker is connected to, in words; None where that cannot be seen.
+    pub fn linked(&mut self, now: Timestamp, key: &str, found: Option<&[Untrusted]>) {
+        let mut tracks = self.tracks.iter_mut();
+        if let Some(track) = tracks.find(|track| track.key == key) {
+            track.link_looked(found, now);
+            self.settle(now);
+        }
+    }
+
     /// A service whose version neither its files' names nor a probe has told, and where its program comes from: to be
     /// looked up among the installed packages. Each is given once in its process's life. `snapshot` is the newest.
     pub fn unversioned(&mut self, snapshot: &Snapshot) -> Option<(String, Origin)> {
@@ -277,7 +295,8 @@ impl Assessor {
             .filter(|t| t.probe().is_some() && (!is_full || t.schedule.is_in_flight(now)))
             .map(|t| t.schedule.next());
         let changes = self.tracks.iter().filter_map(|t| t.changes_at(now));
-        probes.chain(changes).min()
+        let links = self.tracks.iter().filter_map(Track::link_due);
+        probes.chain(changes).chain(links).min()
     }
 
     /// Whether something was seen that may be over at any moment, so that the next snapshot should not be far.

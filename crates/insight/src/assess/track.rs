@@ -9,6 +9,7 @@ use diogenes_proto::{
 
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
+use super::link::Link;
 use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
 use super::start::Start;
 use crate::catalogue::{self, Kind, protocol, refined};
@@ -140,6 +141,8 @@ pub(crate) struct Track {
     pub(crate) accepts: Option<bool>,
     /// Of a worker: what it probably takes its work from, where that does not work.
     pub(crate) lost_broker: Option<Untrusted>,
+    /// Of a worker: its connection to what it takes its work from.
+    pub(crate) link: Link,
     /// The main process that ended and left others behind, who go on without it, and when that was seen.
     pub(crate) abandoned_by: Option<(u32, Timestamp)>,
     restarts: VecDeque<Timestamp>,
@@ -170,6 +173,7 @@ impl Track {
             outcome: None,
             accepts: None,
             lost_broker: None,
+            link: Link::default(),
             abandoned_by: None,
             restarts: VecDeque::new(),
             activity: None,

@@ -122,6 +122,9 @@ pub struct Kind {
     /// Whether it serves from a listener. Otherwise it is a worker: idle means that it waits for work, and it is
     /// judged by its processes alone.
     pub listens: bool,
+    /// Whether it is connected to its broker as long as it works: who has no connection is told as broken. Not where the
+    /// work may as well be in a database that is a file.
+    pub keeps_connection: bool,
     /// Whether it may pass on any protocol, so that an answer in another one proves nothing against it.
     pub relays: bool,
     /// What it is asked.
@@ -141,6 +144,7 @@ const USUAL: Kind = Kind {
     layer: Layer::Server,
     marks: &[],
     listens: true,
+    keeps_connection: false,
     relays: false,
     probe: ProbeKind::Http,
     default_port: None,

@@ -11,6 +11,12 @@ const WORKER: Kind = Kind {
     ..USUAL
 };
 
+/// A worker that waits for work at a broker, on a connection that it keeps: RabbitMQ or Redis, and no file.
+const CONSUMER: Kind = Kind {
+    keeps_connection: true,
+    ..WORKER
+};
+
 /// What starts work at its time.
 const SCHEDULER: Kind = Kind {
     role: "scheduler",
@@ -27,7 +33,7 @@ pub(super) const KINDS: &[Kind] = &[
             // celery/platforms.py, set_mp_process_title: where the setproctitle module is installed.
             Title(Python, "[celeryd: "),
         ],
-        ..WORKER
+        ..CONSUMER
     },
     Kind {
         kind: "celery-beat",
@@ -59,13 +65,13 @@ pub(super) const KINDS: &[Kind] = &[
             Runs(Python, "rqworker"),
             Title(Python, "rq:worker:"),
         ],
-        ..WORKER
+        ..CONSUMER
     },
     Kind {
         kind: "dramatiq",
         name: "Dramatiq",
         marks: &[Runs(Python, "dramatiq"), Runs(Python, "dramatiq-gevent")],
-        ..WORKER
+        ..CONSUMER
     },
     Kind {
         kind: "huey",
@@ -81,14 +87,14 @@ pub(super) const KINDS: &[Kind] = &[
         name: "Sidekiq",
         // lib/sidekiq/launcher.rb, heartbeat: "sidekiq 6.5.8 app [0 of 10 busy]".
         marks: &[Runs(Ruby, "sidekiq"), Title(Ruby, "sidekiq ")],
-        ..WORKER
+        ..CONSUMER
     },
     Kind {
         kind: "resque",
         name: "Resque",
         // lib/resque/worker.rb, procline: "resque-2.2.1: Waiting for default".
         marks: &[Runs(Ruby, "resque"), Title(Ruby, "resque-")],
-        ..WORKER
+        ..CONSUMER
     },
     Kind {
         kind: "delayed_job",
@@ -120,7 +126,7 @@ pub(super) const KINDS: &[Kind] = &[
             Task(Php, &("artisan", "horizon:supervisor")),
             Task(Php, &("artisan", "horizon:work")),
         ],
-        ..WORKER
+        ..CONSUMER
     },
     Kind {
         kind: "laravel-schedule",
