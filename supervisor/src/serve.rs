@@ -36,6 +36,7 @@ use crate::relay::Relay;
 use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
 use crate::tekton::aish::AishRegistry;
+use crate::tekton::specialist::Specialists;
 
 /// How long the whole shutdown may take.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -115,6 +116,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         metrics: api::metrics::Metrics::default(),
         followers: api::events::Followers::default(),
         logs: Logs::new(engine.clone(), registry.clone()),
+        specialists: Arc::default(),
     });
 
     if dial_in {
@@ -142,6 +144,16 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
             program: "/proc/self/exe".into(),
         };
         tasks.spawn(aish.run(accepting.clone()));
+    }
+    if let Some(range) = tekton.specialist_ports {
+        let specialists = Specialists {
+            range,
+            registry: registry.clone(),
+            relay: relay.clone(),
+            ports: api.specialists.clone(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(specialists.run(accepting.clone()));
     }
     let ci_dir = run_dir::ci_dir(run_dir.path());
     let ci_sockets = CiSockets::new(

@@ -24,6 +24,17 @@ pub enum Status {
 }
 
 impl Status {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether it does its work at least in part: the only case for 200.
     #[must_use]
     pub fn works(self) -> bool {

@@ -4,3 +4,4 @@
 
 pub mod aish;
 pub mod component;
+pub mod specialist;

@@ -37,10 +37,10 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ci;
-use crate::attendants::policy::Verdict;
 use crate::config::value::User;
 use crate::registry::names::distinct;
 use crate::registry::{Entry, Registry, ci_name};
+use crate::tekton::is_reachable;
 use crate::tekton::registrar::{Order, SUBCOMMAND};
 
 /// Changes come in bursts: so long they are gathered.
@@ -284,12 +284,6 @@ async fn changed(changes: &mut watch::Receiver<u64>) {
     // The registry outlives this task.
     let _ = changes.changed().await;
     sleep(PAUSE).await;
-}
-
-/// Whether people are to reach a container's companion: the container is up, and one is there or is to be.
-fn is_reachable(entry: &Entry) -> bool {
-    let is_wanted = entry.verdict.as_ref().is_some_and(Verdict::wants);
-    entry.facts.state.is_up() && (is_wanted || entry.presence.via().is_some())
 }
 
 /// Who owns Tekton's directory.
