@@ -24,7 +24,7 @@ use crate::api::{self, Api};
 use crate::attendants::Attendants;
 use crate::attendants::detached::Detached;
 use crate::attendants::way_in::{NoWayIn, WayIn};
-use crate::ci_sockets::CiSockets;
+use crate::ci_sockets::{CiSockets, Place};
 use crate::config::General;
 use crate::config::reload::Reloader;
 use crate::dial_in::DialIn;
@@ -155,16 +155,19 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         };
         tasks.spawn(specialists.run(accepting.clone()));
     }
-    let ci_dir = run_dir::ci_dir(run_dir.path());
-    let ci_sockets = CiSockets::new(
-        ci_dir,
-        socket_group,
-        registry,
-        relay,
-        accepting.clone(),
-        tasks.clone(),
-    );
-    tasks.spawn(ci_sockets.run());
+    let own = Place::Own(run_dir::ci_dir(run_dir.path()));
+    let drafts = tekton.first_draft_sockets.then(Place::first_drafts);
+    for place in [Some(own), drafts].into_iter().flatten() {
+        let ci_sockets = CiSockets::new(
+            place,
+            socket_group,
+            registry.clone(),
+            relay.clone(),
+            accepting.clone(),
+            tasks.clone(),
+        );
+        tasks.spawn(ci_sockets.run());
+    }
     tasks.spawn(http::serve(
         socket,
         api::local(api.clone()),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// How a component is, in Tekton's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ComponentStatus"))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It works.

@@ -48,7 +48,7 @@ struct Figures {
 
 /// What a companion's status is about.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Companion")]
+#[schemars(rename = "CompanionDetails")]
 struct Details {
     /// The container's name.
     container: String,

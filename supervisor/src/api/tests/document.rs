@@ -443,7 +443,7 @@ fn whatever_is_asked_is_answered_as_described() {
         .map(|(number, operation)| asking(&document, describe(operation), number));
     let strategy = (prop::strategy::Union::new(strategies), 0..world.doors.len());
     let cases = Config {
-        cases: 2000,
+        cases: 100 * u32::try_from(all.len()).unwrap(),
         failure_persistence: None,
         ..Config::default()
     };
