@@ -1,3 +1,8 @@
-//! What Tekton's programs accept, as types and files: what they really do, not what their documents say.
+//! What Tekton's programs accept, as types, clients and files: what they really do, not what their documents say.
 //!
 //! Nothing here knows of a supervisor or a container; who has something to tell Tekton fills in these types.
+
+pub mod hermes;
+mod http;
+
+pub use http::{Address, AddressError, ExchangeError};
