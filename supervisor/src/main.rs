@@ -31,6 +31,7 @@ mod run_dir;
 mod serve;
 mod session;
 mod supervisor;
+mod tekton;
 
 use std::io::Write as _;
 use std::process::ExitCode;

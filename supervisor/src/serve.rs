@@ -35,6 +35,7 @@ use crate::registry::engine_follower::EngineFollower;
 use crate::relay::Relay;
 use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
+use crate::tekton::hermes::Hermes;
 
 /// How long the whole shutdown may take.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -94,6 +95,13 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         working.clone(),
         tasks.clone(),
     ));
+    let hermes = settings.borrow().tekton.hermes.clone();
+    let hermes = hermes
+        .map(|address| Hermes::new(address, listen, attach_error.clone(), &registry))
+        .transpose()?;
+    if let Some(hermes) = &hermes {
+        tasks.spawn(hermes.clone().run(registry.clone(), working.clone()));
+    }
     let relay = Arc::new(Relay::new(engine.clone(), registry.clone()));
     let supervisor = Supervisor {
         started_at: Timestamp::now(),
@@ -102,6 +110,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         listen,
         engine: endpoint,
         attach_error,
+        hermes,
         alerts: Alerts::start(registry.clone(), settings.clone(), working.clone(), &tasks),
         settings: settings.clone(),
     };

@@ -14,6 +14,7 @@ use crate::alerts::Alerts;
 use crate::api::view::{EngineView, SupervisorView};
 use crate::config::Settings;
 use crate::registry::EngineStatus;
+use crate::tekton::hermes::Hermes;
 
 /// This supervisor.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct Supervisor {
     pub(crate) attach_error: Option<String>,
     /// The configuration in force.
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
+    /// The way to Hermes; None where none is configured.
+    pub(crate) hermes: Option<Arc<Hermes>>,
     /// Who is told of changes, and how that goes.
     pub(crate) alerts: Arc<Alerts>,
 }

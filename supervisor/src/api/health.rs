@@ -93,7 +93,10 @@ pub(crate) fn health(supervisor: &Supervisor, registry: &Registry) -> ComponentH
         timestamp: Timestamp::now(),
         uptime: own.uptime_s,
         port: supervisor.listen.port(),
-        registered_with_hermes: false,
+        registered_with_hermes: supervisor
+            .hermes
+            .as_ref()
+            .is_some_and(|hermes| hermes.knows_us()),
         dependencies: Vec::new(),
         metrics: Census::of(registry),
         details: Details {

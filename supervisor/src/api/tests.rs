@@ -1,5 +1,6 @@
 mod document;
 mod events;
+mod hermes;
 mod inside;
 mod logs;
 mod monitors;

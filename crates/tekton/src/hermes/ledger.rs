@@ -8,9 +8,9 @@
 //!              │          └── Perhaps ◄── 401 ────┤
 //!              └──────────────────────────────────┴─► wished no longer: Unregister
 //! ```
-//! A wish is a level, not an event: whatever changed while Hermes did not answer, it is told once, the newest. Nobody is
-//! registered twice within [`PAUSE`], so that neither a container that flaps nor a Hermes that denies what it just said
-//! makes a flood. Where an answer is lost, Hermes may or may not have heard: such a component is asked after before it
+//! A wish is a level, not an event: whatever changed while Hermes did not answer, it is told once, the newest. Who is
+//! registered again and again waits longer each time ([`PAUSE`]), so that neither a container that flaps nor a Hermes
+//! that denies what it just said makes a flood. Where an answer is lost, Hermes may or may not have heard: such a component is asked after before it
 //! is forgotten.
 //!
 //! Where Hermes does not answer, the gate closes: one request at a time asks after our own component, after a pause that
@@ -24,8 +24,11 @@ use super::wire::{Registration, Token};
 
 /// Most requests under way.
 pub const MAX_IN_FLIGHT: usize = 4;
-/// Nobody is registered again before so much time has passed.
-pub(super) const PAUSE: Duration = Duration::from_secs(10);
+/// Nobody is registered again before so much time has passed: the first after a first registration, and the second by
+/// doubling it with each further one.
+pub(super) const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(16)];
+/// After so long without a registration the next one counts as a first.
+const CALM: Duration = Duration::from_secs(60);
 /// A component beats again after a time between these: Hermes takes it for dead after 60 s, and is promised 30 s.
 pub(super) const BEAT: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(28)];
 /// A component is asked after again after a time between these; our own after each beat's time.
@@ -35,8 +38,7 @@ pub(super) const ROLL_CALL: Duration = Duration::from_secs(5);
 /// A token is good for 3,600 s; it is replaced after a time between these.
 const RENEW: [Duration; 2] = [Duration::from_secs(2400), Duration::from_secs(3000)];
 /// The pause after a first failure, and the longest by doubling it.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const FAILURE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 /// Hermes is away after so many failures in a row: one alone is a connection that broke.
 const AWAY_AFTER: u32 = 2;
 /// When an earlier life's leftovers are looked for: by then it is known who is there.
@@ -168,6 +170,8 @@ struct Record {
     told: Told,
     /// When it was last registered, or that was tried.
     registered_at: Option<Instant>,
+    /// How often in a row.
+    registrations: u32,
     beat_at: Instant,
     look_at: Instant,
     /// When Hermes last said that it knows it.
@@ -192,7 +196,8 @@ enum Step {
 impl Record {
     /// What comes next, and when.
     fn step(&self, is_own: bool) -> (Instant, Step) {
-        let free_at = self.registered_at.map_or(self.not_before, |at| at + PAUSE);
+        let pause = doubled(PAUSE, self.registrations);
+        let free_at = self.registered_at.map_or(self.not_before, |at| at + pause);
         let (at, step) = match (&self.told, self.is_wanted) {
             (Told::Known { .. }, false) => (self.not_before, Step::Unregister),
             (Told::Perhaps, false) => (self.not_before, Step::Look),
@@ -496,6 +501,7 @@ impl Ledger {
             wished_at: now,
             told,
             registered_at: None,
+            registrations: 0,
             beat_at: now,
             look_at: now,
             seen_at: now,
@@ -566,7 +572,7 @@ impl Ledger {
     fn call_roll(&mut self, now: Instant) {
         let is_called = |record: &Record| {
             let is_known = matches!(record.told, Told::Known { .. });
-            record.is_wanted && is_known && record.seen_at + PAUSE <= now
+            record.is_wanted && is_known && record.seen_at + ROLL_CALL <= now
         };
         let called = self.records.iter().filter(|(_, record)| is_called(record));
         let called: Vec<Arc<str>> = called.map(|(id, _)| id.clone()).collect();
@@ -622,6 +628,8 @@ impl Record {
                 token: token.clone(),
             },
             (Step::Register, _) => {
+                let in_a_row = self.registered_at.is_some_and(|at| now < at + CALM);
+                self.registrations = if in_a_row { self.registrations + 1 } else { 1 };
                 self.registered_at = Some(now);
                 Request::Register(self.wish.registration.clone())
             }
@@ -632,6 +640,11 @@ impl Record {
 
 /// The pause after so many failures; `jitter` goes from 0 up to 1, and the pause with it from three quarters to five.
 fn pause(failures: u32, jitter: f64) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(LONGEST_PAUSE).mul_f64(0.75 + jitter / 2.0)
+    doubled(FAILURE, failures).mul_f64(0.75 + jitter / 2.0)
+}
+
+/// The first time after the first of `times`, doubled with each further one, up to the longest.
+fn doubled([first, longest]: [Duration; 2], times: u32) -> Duration {
+    let factor = 1 << times.saturating_sub(1).min(16);
+    first.saturating_mul(factor).min(longest)
 }
