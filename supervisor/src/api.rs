@@ -16,9 +16,10 @@ mod acting;
 mod asked;
 mod asking;
 mod census;
+pub(crate) mod ci;
 mod component;
 mod containers;
-mod discovery;
+pub(crate) mod discovery;
 mod document;
 pub(crate) mod events;
 pub(crate) mod health;
@@ -98,6 +99,7 @@ fn operations() -> Vec<Operation> {
         logs::operations(),
         own::operations(),
         component::operations(),
+        ci::operations(),
     ]
     .into_iter()
     .flatten()

@@ -5,7 +5,7 @@
 
 pub(crate) mod ci_session;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::api::http::accept_loop;
 use crate::audit::Who;
 use crate::ci_sockets::ci_session::serve;
 use crate::registry::Registry;
+use crate::registry::names::distinct;
 use crate::relay::Relay;
 use crate::run_dir::listen;
 
@@ -144,40 +145,21 @@ impl CiSockets {
     }
 }
 
-/// The file name of each container's socket, by id: its name, or its short id where the name is too long for a
-/// path or differs from another only in case, or its whole id where even that is another's name.
+/// The file name of each container's socket, by id: its name, where that leaves room in a path, or as [`distinct`] says.
 fn file_names<'a>(
     containers: impl IntoIterator<Item = (&'a str, &'a str)>,
     directory: &Path,
 ) -> HashMap<String, String> {
-    let containers: Vec<_> = containers.into_iter().collect();
     let room = MAX_PATH_BYTES.saturating_sub(directory.as_os_str().len() + "/.sock".len());
-    let mut spellings: HashMap<String, usize> = HashMap::new();
-    for (_, name) in &containers {
-        *spellings.entry(name.to_lowercase()).or_default() += 1;
-    }
-    let names: HashSet<String> = containers
-        .iter()
-        .map(|(_, name)| name.to_lowercase())
-        .collect();
-    let stem = |id: &str, name: &str| {
-        let short = id.get(..12).unwrap_or(id);
-        if name.len() <= room && spellings.get(&name.to_lowercase()) == Some(&1) {
-            name.to_owned()
-        } else if !names.contains(short) {
-            short.to_owned()
-        } else {
-            id.to_owned()
-        }
-    };
-    containers
-        .iter()
-        .map(|(id, name)| ((*id).to_owned(), format!("{}.sock", stem(id, name))))
-        .collect()
+    let mut names = distinct(containers, |name| name.len() <= room);
+    names.values_mut().for_each(|name| name.push_str(".sock"));
+    names
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::fakes::{FakeEngine, running, until};
 

@@ -35,6 +35,7 @@ use crate::registry::engine_follower::EngineFollower;
 use crate::relay::Relay;
 use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
+use crate::tekton::aish::AishRegistry;
 use crate::tekton::hermes::Hermes;
 
 /// How long the whole shutdown may take.
@@ -57,6 +58,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         dial_in,
         ..
     } = settings.borrow().general.clone();
+    let tekton = settings.borrow().tekton.clone();
     let socket_group = socket_group.map(|group| group.gid);
     // Before anything is made, so that no signal finds things half made.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -139,6 +141,17 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         let _ = stop.run_until_cancelled(audited.audit().run()).await;
     });
     tasks.spawn(EngineFollower::new(engine, registry.clone(), attendants).run(working.clone()));
+    if let Some(root) = tekton.root {
+        let aish = AishRegistry {
+            root: std::path::absolute(root)?,
+            user: tekton.user,
+            run_dir: run_dir.path().to_owned(),
+            listen,
+            registry: registry.clone(),
+            program: "/proc/self/exe".into(),
+        };
+        tasks.spawn(aish.run(accepting.clone()));
+    }
     let ci_dir = run_dir::ci_dir(run_dir.path());
     let ci_sockets = CiSockets::new(
         ci_dir,

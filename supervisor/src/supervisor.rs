@@ -43,6 +43,13 @@ impl Supervisor {
     /// Its version.
     pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+    /// Whether Hermes knows a component: a companion by its CI name, or the supervisor itself.
+    pub(crate) fn is_known_to_hermes(&self, name: &str) -> bool {
+        self.hermes
+            .as_ref()
+            .is_some_and(|hermes| hermes.knows(name))
+    }
+
     /// Its facts with those of the Engine.
     pub(crate) fn view(&self, engine: &EngineStatus) -> SupervisorView {
         SupervisorView {

@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows of a supervisor or a container; who has something to tell Tekton fills in these types.
 
+pub mod aish;
+pub mod component;
 pub mod hermes;
 mod http;
 

@@ -10,6 +10,7 @@
 //!
 //! The images come from `make images`, the programs from `make build`.
 
+mod aish;
 mod container;
 mod debian;
 mod dist;
@@ -24,6 +25,7 @@ mod run_id;
 mod supervisor;
 mod wait;
 
+pub use aish::Aish;
 pub use container::{Container, ContainerSpec};
 pub use debian::debian_package;
 pub use dist::dist;

@@ -130,18 +130,7 @@ async fn ask(client: &Client, args: AskArgs) -> anyhow::Result<()> {
     if args.json {
         return print(&json(&view)?);
     }
-    let mut text = String::new();
-    for line in view.answer.text.lines() {
-        text += &line;
-        text.push('\n');
-    }
-    // An answer to "why" is its evidence already, and ends with the service's own last lines.
-    let told = view.answer.intent == diogenes_insight::Intent::Why.as_str();
-    let evidence = view.answer.evidence.iter().filter(|_| !told);
-    for line in evidence.flat_map(|evidence| evidence.lines()) {
-        text += &format!("  {line}\n");
-    }
-    print(&text)
+    print(&view.told())
 }
 
 /// What `config` prints.

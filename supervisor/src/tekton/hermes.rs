@@ -11,8 +11,6 @@
 //! [`MAX_IN_FLIGHT`]: diogenes_tekton::hermes::MAX_IN_FLIGHT
 
 mod registration;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -29,9 +27,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::health::COMPONENT_NAME;
 use crate::registry::{Entry, Registry};
-use crate::tekton::{base_url, is_attended};
+use crate::tekton::{here, is_attended};
 
 /// How often the registry is looked at, at most: a host that is busy changes faster than anybody reads.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
@@ -97,7 +94,7 @@ impl Hermes {
         attach_error: Option<String>,
         registry: &Registry,
     ) -> anyhow::Result<Arc<Self>> {
-        let base = base_url(listen);
+        let base = format!("http://{}", here(listen));
         let own = registration::own(&base, &registry.engine(), attach_error.as_deref());
         let seed = u64::from(std::process::id()) ^ diogenes_proto::Timestamp::now().as_unix_ms();
         Ok(Arc::new(Self {
@@ -115,11 +112,6 @@ impl Hermes {
     /// Whether Hermes knows a companion by its CI name, or the supervisor by its component's.
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.state().ledger.is_known(name)
-    }
-
-    /// Whether Hermes knows the supervisor.
-    pub(crate) fn knows_us(&self) -> bool {
-        self.knows(COMPONENT_NAME)
     }
 
     /// How it goes.
