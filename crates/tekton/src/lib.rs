@@ -4,7 +4,9 @@
 
 pub mod aish;
 pub mod component;
+pub mod ergon;
 pub mod hermes;
 mod http;
+pub mod projects;
 
 pub use http::{Address, AddressError, ExchangeError};

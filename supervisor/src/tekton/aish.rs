@@ -56,7 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// What a companion can be asked for, as aish lists it.
-const CAPABILITIES: [Intent; 9] = [
+pub(crate) const CAPABILITIES: [Intent; 9] = [
     Intent::Status,
     Intent::Why,
     Intent::Services,
