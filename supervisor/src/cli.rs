@@ -13,6 +13,7 @@ pub(crate) mod manual;
 mod reference;
 pub(crate) mod sheet;
 pub(crate) mod table;
+pub(crate) mod tekton;
 pub(crate) mod terminal;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::bake::BakeArgs;
 use crate::cli::events::EventsArgs;
 use crate::cli::history::HistoryArgs;
 use crate::cli::logs::LogsArgs;
+use crate::cli::tekton::TektonArgs;
 use crate::config::environment::{CONFIG, Environment};
 use crate::config::flags::Flags;
 use crate::config::{Sources, file};
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Config(ListingArgs),
     /// Whether this host has all that `serve` needs, and what to do where not; changes nothing.
     Doctor(ConfigArgs),
+    /// What is done for Tekton by hand.
+    Tekton(TektonArgs),
     /// The version of this program.
     Version(JsonArgs),
     /// A completion script for a shell, on standard output.

@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use diogenes_engine::Endpoint;
+use diogenes_tekton::Address;
 
 use crate::alerts::signature::Keys;
 use crate::attendants::choice::Choice;
@@ -139,12 +140,14 @@ key::section! {
             value: "FIRST-LAST", without: "no ports are opened", example: "4200-4299", ..Key::RESTART
         };
         /// Address of Hermes, the registry of Tekton's components.
-        hermes: Option<HttpUrl> = Key {
-            value: "URL", without: "nothing is registered", example: "http://localhost:8001", ..Key::RESTART
+        hermes: Option<Address> = Key {
+            value: "URL", without: "nothing is registered", example: "http://localhost:8001", short: Some("hermes"),
+            borrowed: Some("HERMES_URL"), ..Key::RESTART
         };
         /// Address of Ergon, the registry of Tekton's solutions.
-        ergon: Option<HttpUrl> = Key {
-            value: "URL", without: "nothing is published", example: "http://localhost:8002", ..Key::RESTART
+        ergon: Option<Address> = Key {
+            value: "URL", without: "nothing is published", example: "http://localhost:8002",
+            borrowed: Some("ERGON_URL"), ..Key::RESTART
         };
     }
 }

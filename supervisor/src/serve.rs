@@ -36,6 +36,7 @@ use crate::relay::Relay;
 use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
 use crate::tekton::aish::AishRegistry;
+use crate::tekton::hermes::Hermes;
 use crate::tekton::specialist::Specialists;
 
 /// How long the whole shutdown may take.
@@ -97,6 +98,13 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         working.clone(),
         tasks.clone(),
     ));
+    let hermes = settings.borrow().tekton.hermes.clone();
+    let hermes = hermes
+        .map(|address| Hermes::new(address, listen, attach_error.clone(), &registry))
+        .transpose()?;
+    if let Some(hermes) = &hermes {
+        tasks.spawn(hermes.clone().run(registry.clone(), working.clone()));
+    }
     let relay = Arc::new(Relay::new(engine.clone(), registry.clone()));
     let supervisor = Supervisor {
         started_at: Timestamp::now(),
@@ -105,6 +113,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         listen,
         engine: endpoint,
         attach_error,
+        hermes,
         alerts: Alerts::start(registry.clone(), settings.clone(), working.clone(), &tasks),
         settings: settings.clone(),
     };

@@ -1,7 +1,13 @@
-//! What Tekton's programs accept, as types and files: what they really do, not what their documents say.
+//! What Tekton's programs accept, as types, clients and files: what they really do, not what their documents say.
 //!
 //! Nothing here knows of a supervisor or a container; who has something to tell Tekton fills in these types.
 
 pub mod aish;
 pub mod component;
+pub mod ergon;
+pub mod hermes;
+mod http;
+pub mod projects;
 pub mod specialist;
+
+pub use http::{Address, AddressError, ExchangeError};

@@ -16,6 +16,7 @@ mod debian;
 mod dist;
 mod docker;
 mod engine;
+mod hermes;
 mod http;
 mod image;
 mod network;
@@ -30,6 +31,7 @@ pub use debian::debian_package;
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};
+pub use hermes::{FakeHermes, Mood};
 pub use http::http;
 pub use image::{
     LISTENER, base_image, demo_image, image_label, listener_image, scratch_image, scratch_image_of,

@@ -115,7 +115,7 @@ async fn message(
 }
 
 async fn health(State(api): State<Arc<Api>>, Named(entry): Named) -> (StatusCode, Json<CiHealth>) {
-    let told = ci_health(&entry, api.supervisor.listen.port());
+    let told = ci_health(&entry, &api.supervisor);
     let status = match told.status.works() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
@@ -123,7 +123,7 @@ async fn health(State(api): State<Arc<Api>>, Named(entry): Named) -> (StatusCode
     (status, Json(told))
 }
 
-fn ci_health(entry: &Entry, port: u16) -> CiHealth {
+fn ci_health(entry: &Entry, supervisor: &Supervisor) -> CiHealth {
     let (health, since) = entry.health();
     let services = entry.spoken().map_or(&[][..], |report| &report.services);
     let now = Timestamp::now();
@@ -133,8 +133,8 @@ fn ci_health(entry: &Entry, port: u16) -> CiHealth {
         version: Supervisor::VERSION.to_owned(),
         timestamp: now,
         uptime: uptime(entry, now).map(|uptime| uptime.as_secs()),
-        port,
-        registered_with_hermes: false,
+        port: supervisor.listen.port(),
+        registered_with_hermes: supervisor.is_known_to_hermes(&entry.ci_name()),
         dependencies: Vec::new(),
         metrics: Figures {
             services: services.len(),

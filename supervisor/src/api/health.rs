@@ -57,7 +57,7 @@ pub(crate) fn health(supervisor: &Supervisor, registry: &Registry) -> OwnHealth 
         timestamp: Timestamp::now(),
         uptime: Some(own.uptime_s),
         port: supervisor.listen.port(),
-        registered_with_hermes: false,
+        registered_with_hermes: supervisor.is_known_to_hermes(COMPONENT_NAME),
         dependencies: Vec::new(),
         metrics: Census::of(registry),
         details: Details {

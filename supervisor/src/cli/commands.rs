@@ -15,7 +15,7 @@ use crate::cli::sheet::sheet;
 use crate::cli::table::table;
 use crate::cli::terminal::Terminal;
 use crate::cli::{AskArgs, Command, ListingArgs, LsArgs, NameArgs, StatusArgs};
-use crate::cli::{attended, completion, events, history, logs, manual};
+use crate::cli::{attended, completion, events, history, logs, manual, tekton};
 use crate::config::{Sources, listing, sample};
 use crate::doctor;
 use crate::exit::Failure;
@@ -59,6 +59,7 @@ pub(crate) async fn run(command: Command, sources: &Sources) -> anyhow::Result<(
         Command::Attach(args) => print(&told(&client()?.act(&args.name, "attach").await?, &args)?),
         Command::Detach(args) => print(&told(&client()?.act(&args.name, "detach").await?, &args)?),
         Command::Bake(args) => print(&bake::run(&args, sources).await?),
+        Command::Tekton(args) => print(&tekton::run(args, sources).await?),
         Command::Completion(args) => print(&completion::script(args.shell)),
         Command::Man(args) => match &args.out {
             None => print(&manual::page()?),

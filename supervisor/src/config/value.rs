@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use diogenes_engine::Endpoint;
+use diogenes_tekton::Address;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
@@ -325,6 +326,17 @@ impl Word for HttpUrl {
 
     fn shown(word: &str) -> String {
         <Self as Word>::read(word).map_or_else(|_| "…".into(), |url| url.to_string())
+    }
+}
+
+impl Word for Address {
+    fn read(word: &str) -> Result<Self, String> {
+        Self::parse(word).map_err(|error| error.to_string())
+    }
+
+    fn shown(word: &str) -> String {
+        // One that is wrong may hold a secret.
+        Self::parse(word).map_or_else(|_| "…".into(), |address| address.as_str().to_owned())
     }
 }
 

@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -40,8 +40,8 @@ use crate::api::ci;
 use crate::config::value::User;
 use crate::registry::names::distinct;
 use crate::registry::{Entry, Registry, ci_name};
-use crate::tekton::is_reachable;
 use crate::tekton::registrar::{Order, SUBCOMMAND};
+use crate::tekton::{here, is_attended};
 
 /// Changes come in bursts: so long they are gathered.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -56,7 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// What a companion can be asked for, as aish lists it.
-const CAPABILITIES: [Intent; 9] = [
+pub(crate) const CAPABILITIES: [Intent; 9] = [
     Intent::Status,
     Intent::Why,
     Intent::Services,
@@ -220,7 +220,7 @@ impl AishRegistry {
     /// Who is to be in the registry now.
     fn present(&self, removed: &mut Removed) -> Present {
         let entries = self.registry.all();
-        let reachable: Vec<_> = entries.iter().filter(|entry| is_reachable(entry)).collect();
+        let reachable: Vec<_> = entries.iter().filter(|entry| is_attended(entry)).collect();
         removed.retain(|id, life| {
             let is_in =
                 |entry: &&&Arc<Entry>| entry.facts.id == *id && entry.facts.started_at == *life;
@@ -302,14 +302,4 @@ fn owner(root: &Path) -> io::Result<User> {
         uid: meta.uid(),
         gid: meta.gid(),
     })
-}
-
-/// Where a listener is reached from this host.
-fn here(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
