@@ -16,9 +16,10 @@ mod acting;
 mod asked;
 mod asking;
 mod census;
+pub(crate) mod ci;
 mod component;
 mod containers;
-mod discovery;
+pub(crate) mod discovery;
 mod document;
 pub(crate) mod events;
 pub(crate) mod health;
@@ -55,6 +56,7 @@ use crate::registry::names::resolve;
 use crate::registry::{Entry, Registry};
 use crate::relay::Relay;
 use crate::supervisor::Supervisor;
+use crate::tekton::specialist::Ports;
 
 /// Longest request body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -77,6 +79,8 @@ pub(crate) struct Api {
     pub(crate) followers: Followers,
     /// What the containers write.
     pub(crate) logs: Logs,
+    /// Where the companions speak as Tekton's specialists do.
+    pub(crate) specialists: Arc<Ports>,
 }
 
 impl Api {
@@ -98,6 +102,7 @@ fn operations() -> Vec<Operation> {
         logs::operations(),
         own::operations(),
         component::operations(),
+        ci::operations(),
     ]
     .into_iter()
     .flatten()

@@ -14,6 +14,7 @@ pub(crate) mod manual;
 mod reference;
 pub(crate) mod sheet;
 pub(crate) mod table;
+pub(crate) mod tekton;
 pub(crate) mod terminal;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::bake::BakeArgs;
 use crate::cli::events::EventsArgs;
 use crate::cli::history::HistoryArgs;
 use crate::cli::logs::LogsArgs;
+use crate::cli::tekton::TektonArgs;
 use crate::config::environment::{CONFIG, Environment};
 use crate::config::flags::Flags;
 use crate::config::{Sources, file};
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     Config(ListingArgs),
     /// Whether this host has all that `serve` needs, and what to do where not; changes nothing.
     Doctor(ConfigArgs),
+    /// What is done for Tekton by hand.
+    Tekton(TektonArgs),
     /// The version of this program.
     Version(JsonArgs),
     /// A completion script for a shell, on standard output.
@@ -149,13 +153,24 @@ pub(crate) struct ListingArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// One container only, in full.
+    #[arg(conflicts_with = "format")]
     pub(crate) name: Option<String>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// As another program would show it: `tekton` as `tekton status` does.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) format: Option<Format>,
     /// Again every second, until Ctrl-C.
     #[arg(long)]
     pub(crate) watch: bool,
+}
+
+/// Whose habits a status follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Those of `tekton status`.
+    Tekton,
 }
 
 /// Arguments of `ask`.

@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use diogenes_engine::Endpoint;
+use diogenes_tekton::Address;
 
 use crate::alerts::signature::Keys;
 use crate::attendants::choice::Choice;
@@ -34,7 +35,7 @@ use flags::Flags;
 use given::{Givens, Mistake, Mistakes, Source};
 pub(crate) use key::Key;
 use secrets::{Secrets, Tokens};
-use value::{Argument, Filter, Group, HostName, HttpUrl};
+use value::{Argument, Filter, Group, HostName, HttpUrl, PortRange, User};
 
 key::section! {
     /// What concerns the supervisor as a whole: the keys before any table of the file.
@@ -118,9 +119,42 @@ key::section! {
     }
 }
 
+key::section! {
+    /// Being at home in Tekton.
+    struct Tekton = "tekton" {
+        /// Directory of Tekton: with it, aish reaches every attended container as NAME-container-ci, and below /ci/ no
+        /// process of this host needs a token to look and ask.
+        root: Option<PathBuf> = Key {
+            value: "DIR", without: "nothing is told to aish", example: "/home/tekton/Tekton", borrowed: Some("TEKTON_ROOT"),
+            ..Key::RESTART
+        };
+        /// User that runs aish: it must be able to signal what it reaches. Another than this program's own takes root.
+        user: Option<User> = Key {
+            value: "USER", without: "the owner of `root`", example: "nobody", ..Key::RESTART
+        };
+        /// Whether each container's socket is also at /tmp/ci_ID.sock, ID being its whole id, where the first drafts of
+        /// this system had it.
+        first_draft_sockets: bool = Key { value: "true|false", default: Some("false"), ..Key::RESTART };
+        /// Ports on 127.0.0.1 where the companions speak as Tekton's own CI specialists do, one for each container.
+        specialist_ports: Option<PortRange> = Key {
+            value: "FIRST-LAST", without: "no ports are opened", example: "4200-4299", ..Key::RESTART
+        };
+        /// Address of Hermes, the registry of Tekton's components.
+        hermes: Option<Address> = Key {
+            value: "URL", without: "nothing is registered", example: "http://localhost:8001", short: Some("hermes"),
+            borrowed: Some("HERMES_URL"), ..Key::RESTART
+        };
+        /// Address of Ergon, the registry of Tekton's solutions.
+        ergon: Option<Address> = Key {
+            value: "URL", without: "nothing is published", example: "http://localhost:8002",
+            borrowed: Some("ERGON_URL"), ..Key::RESTART
+        };
+    }
+}
+
 /// All keys, section by section.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> + Clone {
-    [General::KEYS, Attach::KEYS, Alerts::KEYS]
+    [General::KEYS, Attach::KEYS, Alerts::KEYS, Tekton::KEYS]
         .into_iter()
         .flatten()
 }
@@ -134,6 +168,8 @@ pub(crate) struct Settings {
     pub(crate) attach: Attach,
     /// The keys under `[alerts]`.
     pub(crate) alerts: Alerts,
+    /// The keys under `[tekton]`.
+    pub(crate) tekton: Tekton,
     /// What the files of secrets hold; nothing until [`Settings::with_secrets`].
     pub(crate) secrets: Secrets,
     /// What was given, and where.
@@ -151,18 +187,22 @@ impl Settings {
         let general = General::read(&givens, &mut mistakes);
         let attach = Attach::read(&givens, &mut mistakes);
         let alerts = Alerts::read(&givens, &mut mistakes);
+        let tekton = Tekton::read(&givens, &mut mistakes);
         if let Some(general) = &general {
             general.check(&givens, &mut mistakes);
         }
-        match (general, attach, alerts) {
-            (Some(general), Some(attach), Some(alerts)) if mistakes.is_empty() => Ok(Self {
-                general,
-                attach,
-                alerts,
-                secrets: Secrets::default(),
-                givens,
-                reload_error: None,
-            }),
+        match (general, attach, alerts, tekton) {
+            (Some(general), Some(attach), Some(alerts), Some(tekton)) if mistakes.is_empty() => {
+                Ok(Self {
+                    general,
+                    attach,
+                    alerts,
+                    tekton,
+                    secrets: Secrets::default(),
+                    givens,
+                    reload_error: None,
+                })
+            }
             _ => Err(Mistakes::new(mistakes)),
         }
     }

@@ -25,7 +25,9 @@ use crate::alerts::{AlertSettings, Alerts};
 use crate::attendants::attacher::{AttachError, Target};
 use crate::attendants::way_in::{Companion, Process, Via, WayIn};
 use crate::config::Settings;
+use crate::registry::Registry;
 use crate::supervisor::Supervisor;
+use crate::tekton::hermes::Hermes;
 
 /// The other end of a session.
 pub(crate) struct Peer {
@@ -500,6 +502,13 @@ pub(crate) fn defaults() -> watch::Receiver<Arc<Settings>> {
     watch::Sender::new(Arc::new(Settings::with(&[]))).subscribe()
 }
 
+/// The way to a Hermes at this address, for a supervisor at the usual one.
+pub(crate) fn hermes(address: &str) -> Arc<Hermes> {
+    let address = diogenes_tekton::Address::parse(address).unwrap();
+    let listen = "127.0.0.1:4120".parse().unwrap();
+    Hermes::new(address, listen, None, &Registry::default()).unwrap()
+}
+
 /// What a supervisor knows of itself, with alerts for everybody who can receive them.
 pub(crate) fn supervisor() -> Supervisor {
     let alerts = AlertSettings {
@@ -514,6 +523,7 @@ pub(crate) fn supervisor() -> Supervisor {
         listen: "127.0.0.1:4120".parse().unwrap(),
         engine: "/var/run/docker.sock".into(),
         attach_error: None,
+        hermes: Some(hermes("http://127.0.0.1:9")),
         settings: defaults(),
         alerts: Arc::new(Alerts::waiting(&alerts)),
     }

@@ -7,6 +7,7 @@
 //!               api, ci_sockets ◄─ api::view  relay ◄─ questions      dial_in ─► attendants
 //!                  ▲
 //!                  │     ▲ config: what all of them are told      registry ─► alerts ─► webhook, on_change
+//!                  │     registry ─► tekton ─► aish's registry
 //!                  └── cli::client ◄─ cli::commands ─► cli::table, cli::sheet (what people read)
 //! ```
 
@@ -31,6 +32,7 @@ mod run_dir;
 mod serve;
 mod session;
 mod supervisor;
+mod tekton;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -45,6 +47,7 @@ use crate::cli::{Cli, Command};
 use crate::config::Settings;
 use crate::config::reload::{Reloader, SetLogFilter};
 use crate::exit::{Exit, Failure};
+use crate::tekton::registrar;
 
 fn main() -> ExitCode {
     // Started by `serve` and of no use by hand, so they are no commands that help or completion would show. No thread
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1) {
         Some(word) if word == attacher::SUBCOMMAND => return attacher::run(),
         Some(word) if word == on_change::SUBCOMMAND => return helper::run(),
+        Some(word) if word == registrar::SUBCOMMAND => return registrar::run(),
         _ => {}
     }
     let ended = run(Cli::parse());

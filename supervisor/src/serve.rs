@@ -24,7 +24,7 @@ use crate::api::{self, Api};
 use crate::attendants::Attendants;
 use crate::attendants::detached::Detached;
 use crate::attendants::way_in::{NoWayIn, WayIn};
-use crate::ci_sockets::CiSockets;
+use crate::ci_sockets::{CiSockets, Place};
 use crate::config::General;
 use crate::config::reload::Reloader;
 use crate::dial_in::DialIn;
@@ -35,6 +35,9 @@ use crate::registry::engine_follower::EngineFollower;
 use crate::relay::Relay;
 use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
+use crate::tekton::aish::AishRegistry;
+use crate::tekton::hermes::Hermes;
+use crate::tekton::specialist::Specialists;
 
 /// How long the whole shutdown may take.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -56,6 +59,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         dial_in,
         ..
     } = settings.borrow().general.clone();
+    let tekton = settings.borrow().tekton.clone();
     let socket_group = socket_group.map(|group| group.gid);
     // Before anything is made, so that no signal finds things half made.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -94,6 +98,13 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         working.clone(),
         tasks.clone(),
     ));
+    let hermes = settings.borrow().tekton.hermes.clone();
+    let hermes = hermes
+        .map(|address| Hermes::new(address, listen, attach_error.clone(), &registry))
+        .transpose()?;
+    if let Some(hermes) = &hermes {
+        tasks.spawn(hermes.clone().run(registry.clone(), working.clone()));
+    }
     let relay = Arc::new(Relay::new(engine.clone(), registry.clone()));
     let supervisor = Supervisor {
         started_at: Timestamp::now(),
@@ -102,6 +113,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         listen,
         engine: endpoint,
         attach_error,
+        hermes,
         alerts: Alerts::start(registry.clone(), settings.clone(), working.clone(), &tasks),
         settings: settings.clone(),
     };
@@ -113,6 +125,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         metrics: api::metrics::Metrics::default(),
         followers: api::events::Followers::default(),
         logs: Logs::new(engine.clone(), registry.clone()),
+        specialists: Arc::default(),
     });
 
     if dial_in {
@@ -130,16 +143,40 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         let _ = stop.run_until_cancelled(audited.audit().run()).await;
     });
     tasks.spawn(EngineFollower::new(engine, registry.clone(), attendants).run(working.clone()));
-    let ci_dir = run_dir::ci_dir(run_dir.path());
-    let ci_sockets = CiSockets::new(
-        ci_dir,
-        socket_group,
-        registry,
-        relay,
-        accepting.clone(),
-        tasks.clone(),
-    );
-    tasks.spawn(ci_sockets.run());
+    if let Some(root) = tekton.root {
+        let aish = AishRegistry {
+            root: std::path::absolute(root)?,
+            user: tekton.user,
+            run_dir: run_dir.path().to_owned(),
+            listen,
+            registry: registry.clone(),
+            program: "/proc/self/exe".into(),
+        };
+        tasks.spawn(aish.run(accepting.clone()));
+    }
+    if let Some(range) = tekton.specialist_ports {
+        let specialists = Specialists {
+            range,
+            registry: registry.clone(),
+            relay: relay.clone(),
+            ports: api.specialists.clone(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(specialists.run(accepting.clone()));
+    }
+    let own = Place::Own(run_dir::ci_dir(run_dir.path()));
+    let drafts = tekton.first_draft_sockets.then(Place::first_drafts);
+    for place in [Some(own), drafts].into_iter().flatten() {
+        let ci_sockets = CiSockets::new(
+            place,
+            socket_group,
+            registry.clone(),
+            relay.clone(),
+            accepting.clone(),
+            tasks.clone(),
+        );
+        tasks.spawn(ci_sockets.run());
+    }
     tasks.spawn(http::serve(
         socket,
         api::local(api.clone()),

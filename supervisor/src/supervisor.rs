@@ -14,6 +14,7 @@ use crate::alerts::Alerts;
 use crate::api::view::{EngineView, SupervisorView};
 use crate::config::Settings;
 use crate::registry::EngineStatus;
+use crate::tekton::hermes::Hermes;
 
 /// This supervisor.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct Supervisor {
     pub(crate) attach_error: Option<String>,
     /// The configuration in force.
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
+    /// The way to Hermes; None where none is configured.
+    pub(crate) hermes: Option<Arc<Hermes>>,
     /// Who is told of changes, and how that goes.
     pub(crate) alerts: Arc<Alerts>,
 }
@@ -39,6 +42,13 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Its version.
     pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    /// Whether Hermes knows a component: a companion by its CI name, or the supervisor itself.
+    pub(crate) fn is_known_to_hermes(&self, name: &str) -> bool {
+        self.hermes
+            .as_ref()
+            .is_some_and(|hermes| hermes.knows(name))
+    }
 
     /// Its facts with those of the Engine.
     pub(crate) fn view(&self, engine: &EngineStatus) -> SupervisorView {

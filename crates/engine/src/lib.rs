@@ -22,6 +22,7 @@ mod grants;
 mod images;
 mod info;
 mod log;
+mod origin;
 mod transport;
 mod upload;
 
@@ -39,6 +40,7 @@ pub use grants::Grants;
 pub use images::{ArchiveStream, Bytes, Image, Images};
 pub use info::EngineInfo;
 pub use log::{LogLine, LogOptions, LogStream};
+pub use origin::{Blueprint, Origin, PROJECT_LABEL};
 
 /// What an Engine says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,11 +10,13 @@
 //!
 //! The images come from `make images`, the programs from `make build`.
 
+mod aish;
 mod container;
 mod debian;
 mod dist;
 mod docker;
 mod engine;
+mod hermes;
 mod http;
 mod image;
 mod network;
@@ -23,11 +25,13 @@ mod run_id;
 mod supervisor;
 mod wait;
 
+pub use aish::Aish;
 pub use container::{Container, ContainerSpec};
 pub use debian::{cache, debian_package};
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};
+pub use hermes::{FakeHermes, Mood};
 pub use http::http;
 pub use image::{
     LISTENER, base_image, demo_image, image_label, listener_image, scratch_image, scratch_image_of,

@@ -3,6 +3,7 @@
 //! ```text
 //! a valid token ─────────────────────────────► everything, whatever the Host header says
 //! none, tokens are configured ─► /health, /ready ─┐        all else: 401
+//!                 a Tekton is ─► /ci/, from here ─┤
 //! none, no token is configured ─► looking, asking ┴─► if the Host header is one of ours
 //! ```
 //!
@@ -19,6 +20,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
+use crate::api::ci;
+use crate::api::http::Origin;
 use crate::api::problem::{Code, Problem};
 use crate::config::Settings;
 use crate::config::value::HostName;
@@ -47,7 +50,7 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
         request.extensions_mut().insert(Admitted);
         return next.run(request).await;
     }
-    if !tokens.is_empty() && !OPEN.contains(&request.uri().path()) {
+    if !tokens.is_empty() && !is_open(&request, &settings) {
         return unauthorized(request.headers().contains_key(header::AUTHORIZATION));
     }
     let host = request.headers().get(header::HOST);
@@ -61,6 +64,15 @@ pub(crate) async fn admit(State(door): State<Door>, mut request: Request, next: 
         return Problem::of(Code::ForeignHost, detail).into_response();
     }
     next.run(request).await
+}
+
+/// Whether a request is answered without a token where there are tokens. aish sends none: where a Tekton is configured,
+/// the processes of this host may ask all the same.
+fn is_open(request: &Request, settings: &Settings) -> bool {
+    let path = request.uri().path();
+    let is_here = || request.extensions().get() == Some(&Origin::Here);
+    OPEN.contains(&path)
+        || path.starts_with(ci::BELOW) && settings.tekton.root.is_some() && is_here()
 }
 
 /// Lets only requests with a valid token through: for what acts.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use diogenes_tekton::component::{Discovery, Readiness};
 
-use crate::api::discovery::Discovery;
+use crate::api::discovery;
 use crate::api::document::COMPONENT;
-use crate::api::health::{self, ComponentHealth, Readiness};
+use crate::api::health::{self, OwnHealth};
 use crate::api::metrics;
 use crate::api::operation::Operation;
 use crate::api::problem::{Code, Problem};
@@ -23,15 +24,15 @@ pub(crate) fn operations() -> Vec<Operation> {
                 "A sick container does not make the supervisor sick. It is degraded where the Engine does not answer, \
                  or where it cannot enter containers.",
             )
-            .answers::<ComponentHealth>(StatusCode::OK, "It works, at least in part."),
+            .answers::<OwnHealth>(StatusCode::OK, "It works, at least in part."),
         Operation::get("/ready", "ready", ready)
             .is(COMPONENT, "Whether the supervisor knows the containers")
             .answers::<Readiness>(StatusCode::OK, "The Engine has told of them.")
             .fails(&[Code::NotReady]),
-        Operation::get("/discovery", "discovery", discovery)
+        Operation::get("/discovery", "discovery", tell_discovery)
             .is(COMPONENT, "What the supervisor offers")
             .answers::<Discovery>(StatusCode::OK, "All operations."),
-        Operation::get("/api/v1/discovery", "discovery_v1", discovery)
+        Operation::get("/api/v1/discovery", "discovery_v1", tell_discovery)
             .is(COMPONENT, "The same as /discovery")
             .answers::<Discovery>(StatusCode::OK, "All operations."),
         Operation::get("/metrics", "metrics", metrics::serve)
@@ -45,7 +46,7 @@ pub(crate) fn operations() -> Vec<Operation> {
 
 // Tekton takes any 200 for health: were the supervisor ever unhealthy, this would have to be another status. It is not:
 // as long as it answers, it works in part.
-async fn own_health(State(api): State<Arc<Api>>) -> Json<ComponentHealth> {
+async fn own_health(State(api): State<Arc<Api>>) -> Json<OwnHealth> {
     Json(health::health(&api.supervisor, &api.registry))
 }
 
@@ -61,6 +62,6 @@ async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Readiness>, Problem> 
         })
 }
 
-async fn discovery() -> Json<Discovery> {
-    Json(Discovery::of(&all()))
+async fn tell_discovery() -> Json<Discovery> {
+    Json(discovery::own(&all()))
 }

@@ -17,9 +17,10 @@ pub(crate) const ACTING: &str = "acting";
 pub(crate) const EVENTS: &str = "events";
 pub(crate) const SUPERVISOR: &str = "supervisor";
 pub(crate) const COMPONENT: &str = "component";
+pub(crate) const CI: &str = "ci";
 
 /// The groups of operations, with what they have in common.
-pub(crate) const TAGS: [(&str, &str); 7] = [
+pub(crate) const TAGS: [(&str, &str); 8] = [
     (
         CONTAINERS,
         "What is known of the containers, without asking anybody anew.",
@@ -36,6 +37,10 @@ pub(crate) const TAGS: [(&str, &str); 7] = [
         COMPONENT,
         "What platforms and load balancers expect of any component.",
     ),
+    (
+        CI,
+        "Each companion as a component of its own, as Tekton's programs expect it.",
+    ),
 ];
 
 /// Every operation may end in these.
@@ -50,7 +55,8 @@ const ANYWHERE: &[Code] = &[
 const DESCRIPTION: &str = "What the companions in this host's containers know.\n\n\
     The same is served on the Unix socket `api.sock` in the supervisor's run directory and on a TCP port, by default \
     of the loopback. Who may open the socket may do everything; over TCP, without a token one may look and ask, if \
-    the `Host` header is the machine's own. Where tokens are configured, all but `/health` and `/ready` takes one.\n\n\
+    the `Host` header is the machine's own. Where tokens are configured, all but `/health` and `/ready` takes one; but for what is \
+     below `/ci/`, where a Tekton is configured and the request comes from this host.\n\n\
     A container is named by its name, its CI name (`NAME-container-ci`), its id or the beginning of its id. HEAD works \
     where GET does. Unknown query parameters are refused. Keys that are required are always there, null where nothing \
     is known; new ones may be added. Errors are problem details (RFC 9457); every `code` is in `x-problems`. Text from \

@@ -3,7 +3,8 @@
 //! It is the supervisor's own health. A sick container does not make the supervisor sick; an Engine that does
 //! not answer, or no way into containers, leaves it working in part.
 
-use diogenes_proto::{Health, Timestamp};
+use diogenes_proto::Timestamp;
+use diogenes_tekton::component::{ComponentHealth, Readiness, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,53 +17,16 @@ use crate::supervisor::Supervisor;
 pub(crate) const COMPONENT_NAME: &str = "diogenes";
 
 /// The supervisor's health.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct ComponentHealth {
-    /// `healthy`, or `degraded` where the Engine does not answer or containers cannot be entered.
-    pub(crate) status: Health,
-    /// Its name among components.
-    component: String,
-    /// Its version.
-    version: String,
-    /// Now.
-    timestamp: Timestamp,
-    /// For how long it has been running, in seconds.
-    uptime: u64,
-    /// The port of its TCP listener.
-    port: u16,
-    /// Whether it is registered with Hermes.
-    registered_with_hermes: bool,
-    /// Components it cannot do without: none.
-    dependencies: Vec<String>,
-    /// How many containers are how.
-    metrics: Census,
-    /// What `degraded` is about.
-    pub(crate) details: Details,
-}
+pub(crate) type OwnHealth = ComponentHealth<Census, Details>;
 
 /// What `degraded` is about.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SupervisorDetails")]
 pub(crate) struct Details {
     /// Its container engine.
     pub(crate) engine: EngineView,
     /// Why no container can be entered; null where they can.
     attach_error: Option<String>,
-}
-
-/// That the supervisor is ready.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Readiness {
-    /// Always true: what is not ready answers with a problem.
-    ready: bool,
-    /// Its name among components.
-    component: String,
-    /// Its version.
-    version: String,
-    /// Seconds from its start until the Engine began to answer; where that was interrupted, for the last time.
-    #[serde(rename = "initializationTime")]
-    initialization_time: f64,
-    /// Now.
-    timestamp: Timestamp,
 }
 
 /// Whether the supervisor is ready: None as long as the Engine has never answered, because until then it knows of no
@@ -79,21 +43,21 @@ pub(crate) fn readiness(supervisor: &Supervisor, registry: &Registry) -> Option<
 }
 
 /// The supervisor's health.
-pub(crate) fn health(supervisor: &Supervisor, registry: &Registry) -> ComponentHealth {
+pub(crate) fn health(supervisor: &Supervisor, registry: &Registry) -> OwnHealth {
     let own = supervisor.view(&registry.engine());
     let whole = own.engine.reachable && own.attach_error.is_none();
-    ComponentHealth {
+    OwnHealth {
         status: if whole {
-            Health::Healthy
+            Status::Healthy
         } else {
-            Health::Degraded
+            Status::Degraded
         },
         component: COMPONENT_NAME.to_owned(),
         version: own.version,
         timestamp: Timestamp::now(),
-        uptime: own.uptime_s,
+        uptime: Some(own.uptime_s),
         port: supervisor.listen.port(),
-        registered_with_hermes: false,
+        registered_with_hermes: supervisor.is_known_to_hermes(COMPONENT_NAME),
         dependencies: Vec::new(),
         metrics: Census::of(registry),
         details: Details {

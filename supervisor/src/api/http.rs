@@ -74,6 +74,17 @@ pub(crate) trait Accept: Send + 'static {
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// The next connection.
     fn accept(&self) -> impl Future<Output = std::io::Result<Self::Io>> + Send;
+    /// Where its peer is.
+    fn origin(io: &Self::Io) -> Origin;
+}
+
+/// Where the peer of a connection is: each request carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// On this host.
+    Here,
+    /// Anywhere.
+    Anywhere,
 }
 
 impl Accept for TcpListener {
@@ -84,6 +95,18 @@ impl Accept for TcpListener {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+
+    fn origin(io: &Self::Io) -> Origin {
+        match (io.peer_addr(), io.local_addr()) {
+            // Who reaches an address of this host from that very address is here.
+            (Ok(peer), Ok(own))
+                if peer.ip().to_canonical().is_loopback() || peer.ip() == own.ip() =>
+            {
+                Origin::Here
+            }
+            _ => Origin::Anywhere,
+        }
+    }
 }
 
 impl Accept for LocalListener {
@@ -91,6 +114,10 @@ impl Accept for LocalListener {
 
     async fn accept(&self) -> std::io::Result<Self::Io> {
         interprocess::local_socket::traits::tokio::Listener::accept(self).await
+    }
+
+    fn origin(_: &Self::Io) -> Origin {
+        Origin::Here
     }
 }
 
@@ -128,19 +155,23 @@ pub(crate) async fn accept_loop<L: Accept, F>(
 }
 
 /// Serves HTTP until `stop`.
-pub(crate) async fn serve(
-    listener: impl Accept,
+pub(crate) async fn serve<L: Accept>(
+    listener: L,
     router: Router,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
     let stopping = stop.clone();
-    let serve = move |io| connection(io, router.clone(), stopping.clone());
+    let serve = move |io| {
+        let origin = L::origin(&io);
+        connection(io, origin, router.clone(), stopping.clone())
+    };
     accept_loop(listener, MAX_CONNECTIONS, stop, tasks, serve).await;
 }
 
 async fn connection(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    origin: Origin,
     router: Router,
     stop: CancellationToken,
 ) {
@@ -149,6 +180,7 @@ async fn connection(
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(lent.clone());
+        request.extensions_mut().insert(origin);
         router.call(request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();

@@ -16,6 +16,7 @@ use crate::api::operation::Operation;
 use crate::api::view::SupervisorView;
 use crate::api::{Api, operations as all};
 use crate::supervisor::cost::Cost;
+use crate::tekton::hermes::HermesView;
 
 /// The supervisor, with its work and its cost.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +30,8 @@ struct StateView {
     cost: Cost,
     /// How telling of changes goes.
     alerts: AlertsView,
+    /// How registering with Hermes goes; null where none is configured.
+    hermes: Option<HermesView>,
 }
 
 /// How alerts fare, by receiver; null where none is configured.
@@ -71,6 +74,7 @@ async fn supervisor(State(api): State<Arc<Api>>) -> Json<StateView> {
         census: Census::of(&api.registry),
         cost: Cost::now(),
         alerts: AlertsView::from(&*api.supervisor.alerts),
+        hermes: api.supervisor.hermes.as_ref().map(|hermes| hermes.view()),
     })
 }
 

@@ -61,7 +61,7 @@ codes! {
     BadQuestion "bad_question" UNPROCESSABLE_ENTITY "the body is JSON and no question, or one that is empty or too long"
     MetricsFailed "metrics_failed" INTERNAL_SERVER_ERROR "the metrics could not be written; the supervisor's log says why"
     StrangeCompanion "strange_companion" BAD_GATEWAY "the companion answered what makes no sense"
-    NotReady "not_ready" SERVICE_UNAVAILABLE "the Engine has not answered yet"
+    NotReady "not_ready" SERVICE_UNAVAILABLE "the Engine has not answered yet; of a companion: none has reported"
     CompanionBusy "companion_busy" SERVICE_UNAVAILABLE "the companion has too many questions waiting: ask again later"
     TooManyFollowers "too_many_followers" SERVICE_UNAVAILABLE "no more can follow the events, or read logs, at one time"
     CompanionSlow "companion_slow" GATEWAY_TIMEOUT "the companion did not answer in time"

@@ -1,5 +1,7 @@
+mod ci;
 mod document;
 mod events;
+mod hermes;
 mod inside;
 mod logs;
 mod monitors;

@@ -235,6 +235,24 @@ pub(crate) struct AnswerView {
     pub(crate) answer: Answer,
 }
 
+impl AnswerView {
+    /// The answer for people: its text and then its evidence, line by line, each safe for a terminal.
+    pub(crate) fn told(&self) -> String {
+        let mut text = String::new();
+        for line in self.answer.text.lines() {
+            text += &line;
+            text.push('\n');
+        }
+        // An answer to "why" is its evidence already, and ends with the service's own last lines.
+        let told = self.answer.intent == diogenes_insight::Intent::Why.as_str();
+        let evidence = self.answer.evidence.iter().filter(|_| !told);
+        for line in evidence.flat_map(Untrusted::lines) {
+            text += &format!("  {line}\n");
+        }
+        text
+    }
+}
+
 impl ContainerView {
     /// The view of an entry.
     pub(crate) fn new(entry: &Entry) -> Self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::{escape, escape_json};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use crate::api::view::{ContainerView, StatusView};
@@ -14,8 +15,8 @@ use crate::cli::history::HistoryArgs;
 use crate::cli::sheet::sheet;
 use crate::cli::table::table;
 use crate::cli::terminal::Terminal;
-use crate::cli::{AskArgs, Command, ListingArgs, LsArgs, NameArgs, StatusArgs};
-use crate::cli::{attended, check, completion, events, history, logs, manual};
+use crate::cli::{AskArgs, Command, Format, ListingArgs, LsArgs, NameArgs, StatusArgs};
+use crate::cli::{attended, check, completion, events, history, logs, manual, tekton};
 use crate::config::{Sources, listing, sample};
 use crate::doctor;
 use crate::exit::Failure;
@@ -23,6 +24,8 @@ use crate::supervisor::Supervisor;
 
 /// How often `--watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How many containers are polled at a time.
+const POLLS: usize = 4;
 
 /// Runs one command.
 ///
@@ -60,6 +63,7 @@ pub(crate) async fn run(command: Command, sources: &Sources) -> anyhow::Result<(
         Command::Detach(args) => print(&told(&client()?.act(&args.name, "detach").await?, &args)?),
         Command::Bake(args) => print(&bake::run(&args, sources).await?),
         Command::Check(args) => print(&check::check(&args)?),
+        Command::Tekton(args) => print(&tekton::run(args, sources).await?),
         Command::Completion(args) => print(&completion::script(args.shell)),
         Command::Man(args) => match &args.out {
             None => print(&manual::page()?),
@@ -74,6 +78,17 @@ async fn status(client: &Client, args: &StatusArgs) -> anyhow::Result<String> {
     let (terminal, now) = (Terminal::stdout(), Timestamp::now());
     match &args.name {
         None if args.json => json(&client.status().await?),
+        None if args.format == Some(Format::Tekton) => {
+            let status = client.status().await?;
+            let own = client.poll(None).await?;
+            let ids = status
+                .containers
+                .iter()
+                .map(|container| Some(container.id.as_str()));
+            let polls = stream::iter(ids.map(|id| client.poll(id)));
+            let polled: Vec<_> = polls.buffered(POLLS).try_collect().await?;
+            Ok(tekton::table::table(&status, own, &polled, terminal))
+        }
         None => Ok(table(&client.status().await?, terminal, now)),
         Some(name) if args.json => {
             // The same shape as for all, so that a script needs to know only one.
@@ -131,18 +146,7 @@ async fn ask(client: &Client, args: AskArgs) -> anyhow::Result<()> {
     if args.json {
         return print(&json(&view)?);
     }
-    let mut text = String::new();
-    for line in view.answer.text.lines() {
-        text += &line;
-        text.push('\n');
-    }
-    // An answer to "why" is its evidence already, and ends with the service's own last lines.
-    let told = view.answer.intent == diogenes_insight::Intent::Why.as_str();
-    let evidence = view.answer.evidence.iter().filter(|_| !told);
-    for line in evidence.flat_map(|evidence| evidence.lines()) {
-        text += &format!("  {line}\n");
-    }
-    print(&text)
+    print(&view.told())
 }
 
 /// What `config` prints.

@@ -37,6 +37,7 @@ fn arg(key: &'static Key) -> Arg {
     let read = move |text: &str| (key.check)(&key.words(text)).map(|()| text.to_owned());
     Arg::new(key.path())
         .long(key.flag())
+        .visible_aliases(key.short)
         .value_name(key.value)
         .value_parser(read)
         .global(key.everywhere)

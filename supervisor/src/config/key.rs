@@ -40,6 +40,8 @@ pub(crate) struct Key {
     pub(crate) without: &'static str,
     /// An example for the sample file, as words.
     pub(crate) example: &'static str,
+    /// A shorter flag that means the same.
+    pub(crate) short: Option<&'static str>,
     /// Another program's variable that is looked at after our own.
     pub(crate) borrowed: Option<&'static str>,
     /// When a changed value counts.
@@ -61,6 +63,7 @@ impl Key {
         default: None,
         without: "",
         example: "",
+        short: None,
         borrowed: None,
         takes: Takes::Restart,
         everywhere: false,

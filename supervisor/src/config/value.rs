@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use diogenes_engine::Endpoint;
+use diogenes_tekton::Address;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
@@ -138,6 +139,69 @@ impl Word for Group {
     }
 }
 
+/// A user of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    /// Its number.
+    pub(crate) uid: u32,
+    /// The number of its first group.
+    pub(crate) gid: u32,
+}
+
+impl User {
+    /// Where the machine's own users are (passwd(5)).
+    const FILE: &str = "/etc/passwd";
+
+    /// Finds one by name or number.
+    fn find(word: &str, users: &str) -> Option<Self> {
+        let entry = |line: &str| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let (uid, gid) = (fields.nth(1)?, fields.next()?);
+            (name == word || uid == word)
+                .then(|| {
+                    Some(Self {
+                        uid: uid.parse().ok()?,
+                        gid: gid.parse().ok()?,
+                    })
+                })
+                .flatten()
+        };
+        users.lines().find_map(entry)
+    }
+}
+
+impl Word for User {
+    fn read(word: &str) -> Result<Self, String> {
+        let users = std::fs::read_to_string(Self::FILE).unwrap_or_default();
+        Self::find(word, &users).ok_or_else(|| {
+            format!(
+                "there is no user {word:?} in {}; give the name or number of one",
+                Self::FILE
+            )
+        })
+    }
+}
+
+/// Ports, as `FIRST-LAST`; both ends belong to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PortRange {
+    /// The first, not 0.
+    pub(crate) first: u16,
+    /// The last, not below the first.
+    pub(crate) last: u16,
+}
+
+impl Word for PortRange {
+    fn read(word: &str) -> Result<Self, String> {
+        let range = word.split_once('-').and_then(|(first, last)| {
+            let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+            (0 < first && first <= last).then_some(Self { first, last })
+        });
+        range.ok_or_else(|| format!("expected FIRST-LAST, such as 4200-4299, found {word:?}"))
+    }
+}
+
 impl Word for PathBuf {
     fn read(word: &str) -> Result<Self, String> {
         if word.is_empty() || word.contains('\0') {
@@ -265,6 +329,17 @@ impl Word for HttpUrl {
     }
 }
 
+impl Word for Address {
+    fn read(word: &str) -> Result<Self, String> {
+        Self::parse(word).map_err(|error| error.to_string())
+    }
+
+    fn shown(word: &str) -> String {
+        // One that is wrong may hold a secret.
+        Self::parse(word).map_or_else(|_| "…".into(), |address| address.as_str().to_owned())
+    }
+}
+
 /// A word of a command line: shown without what looks like a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Argument(String);
@@ -292,5 +367,41 @@ impl Word for Argument {
 
     fn shown(word: &str) -> String {
         diogenes_discovery::redact::redact_text(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_name_and_number() {
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\nbroken\ncasey:x:1000:100::/home/casey:/bin/sh\n";
+        let casey = User {
+            uid: 1000,
+            gid: 100,
+        };
+        assert_eq!(User::find("casey", users), Some(casey));
+        assert_eq!(User::find("1000", users), Some(casey));
+        for nobody in ["x", "100", "", "broken"] {
+            assert_eq!(User::find(nobody, users), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_ports_has_two_ends_in_order() {
+        let read = <PortRange as Word>::read;
+        assert_eq!(
+            read("4200-4299"),
+            Ok(PortRange {
+                first: 4200,
+                last: 4299
+            })
+        );
+        assert_eq!(read("7-7"), Ok(PortRange { first: 7, last: 7 }));
+        for wrong in ["", "4200", "0-7", "9-8", "1-65536", "a-b", "-"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }

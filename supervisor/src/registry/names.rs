@@ -1,5 +1,6 @@
 //! Which container a person means: by name, CI name, id, or the beginning of an id.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::registry::{CI_SUFFIX, Entry};
@@ -90,6 +91,33 @@ pub(crate) fn resolve(all: &[Arc<Entry>], name: &str) -> Result<Arc<Entry>, Name
         name: name.to_owned(),
         near: near(all, container.unwrap_or(name)),
     })
+}
+
+/// A name for each container, by id, that is no other's even where case is lost: its own, where that `fits`; else its
+/// short id, or its whole id where even that is another's name. [`resolve`] finds it by each of them.
+pub(crate) fn distinct<'a>(
+    containers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    fits: impl Fn(&str) -> bool,
+) -> HashMap<String, String> {
+    let containers: Vec<_> = containers.into_iter().collect();
+    let mut spellings: HashMap<String, usize> = HashMap::new();
+    for (_, name) in &containers {
+        *spellings.entry(name.to_lowercase()).or_default() += 1;
+    }
+    let distinct = |id: &str, name: &str| {
+        let short = id.get(..12).unwrap_or(id);
+        if fits(name) && spellings.get(&name.to_lowercase()) == Some(&1) {
+            name.to_owned()
+        } else if !spellings.contains_key(short) {
+            short.to_owned()
+        } else {
+            id.to_owned()
+        }
+    };
+    containers
+        .iter()
+        .map(|(id, name)| ((*id).to_owned(), distinct(id, name)))
+        .collect()
 }
 
 /// The containers' names most like this one.

@@ -10,6 +10,7 @@ use crate::api::metrics::value::{count, moment, whole, yes};
 use crate::registry::Registry;
 use crate::supervisor::Supervisor;
 use crate::supervisor::cost::Cost;
+use crate::tekton::hermes::HermesView;
 
 /// Writes the supervisor and its Engine.
 pub(crate) fn write(samples: &mut Samples, supervisor: &Supervisor, registry: &Registry) {
@@ -18,6 +19,9 @@ pub(crate) fn write(samples: &mut Samples, supervisor: &Supervisor, registry: &R
     samples.add(Id::Events, &[], whole(registry.journal().recorded()));
     samples.add(Id::Refused, &[], whole(registry.audit().count()));
     alerts(samples, &supervisor.alerts);
+    if let Some(hermes) = &supervisor.hermes {
+        self::hermes(samples, &hermes.view());
+    }
     let engine = registry.engine();
     samples.add(Id::EngineReachable, &[], yes(engine.error.is_none()));
     samples.add(Id::EngineSince, &[], moment(engine.since));
@@ -50,6 +54,23 @@ fn alerts(samples: &mut Samples, alerts: &Alerts) {
             samples.add(id, &[receiver], whole(value));
         }
         samples.add(Id::AlertsWaiting, &[receiver], count(state.waiting));
+    }
+}
+
+/// How registering with Hermes goes.
+fn hermes(samples: &mut Samples, hermes: &HermesView) {
+    let reachable = hermes.reachable == Some(true);
+    samples.add(Id::HermesReachable, &[], yes(reachable));
+    for (state, components) in [("wanted", hermes.wanted), ("registered", hermes.registered)] {
+        samples.add(Id::HermesComponents, &[state], count(components));
+    }
+    for (outcome, requests) in [
+        ("registration", hermes.registrations),
+        ("heartbeat", hermes.heartbeats),
+        ("refused", hermes.refused),
+        ("failed", hermes.failed),
+    ] {
+        samples.add(Id::HermesRequests, &[outcome], whole(requests));
     }
 }
 

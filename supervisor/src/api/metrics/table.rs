@@ -159,6 +159,12 @@ table! {
         "Alerts that were given up";
     AlertsWaiting Gauge "diogenes_alerts_waiting" "" ["receiver"]
         "Alerts that wait for their delivery";
+    HermesReachable Gauge "diogenes_hermes_reachable" "" []
+        "Whether Hermes answers: 1 or 0; absent where none is configured";
+    HermesComponents Gauge "diogenes_hermes_components" "" ["state"]
+        "The supervisor and its companions as components: those wanted at Hermes, and those registered there";
+    HermesRequests Counter "diogenes_hermes_requests_total" "" ["outcome"]
+        "Requests to Hermes: registration and heartbeat that were taken, refused ones and failed ones";
     EngineSince Gauge "diogenes_engine_since_timestamp_seconds" "seconds" []
         "Since when it answers or does not, in Unix time";
     EngineInfo Info "diogenes_engine_info" "" ["endpoint", "version", "api_version"]

@@ -22,6 +22,7 @@ use crate::registry::Registry;
 use crate::relay::Relay;
 use crate::run_dir;
 use crate::supervisor::Supervisor;
+use crate::tekton::hermes::Hermes;
 
 /// A supervisor over fakes, served on its two doors.
 pub(super) struct World {
@@ -43,6 +44,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn start() -> Self {
+        Self::start_beside(None).await
+    }
+
+    /// One that registers with the Hermes at this address.
+    pub(super) async fn start_beside(hermes: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (registry, engine) = (
             Arc::new(Registry::default()),
@@ -69,6 +75,13 @@ impl World {
             listen,
             settings: settings.subscribe(),
         };
+        let hermes = hermes.map(|url| {
+            let address = diogenes_tekton::Address::parse(url).unwrap();
+            Hermes::new(address, listen, None, &registry).unwrap()
+        });
+        if let Some(hermes) = &hermes {
+            tasks.spawn(hermes.clone().run(registry.clone(), stop.clone()));
+        }
         let supervisor = Supervisor {
             started_at: Timestamp::now(),
             started: std::time::Instant::now(),
@@ -76,6 +89,7 @@ impl World {
             listen,
             engine: "/var/run/docker.sock".into(),
             attach_error: None,
+            hermes,
             settings: settings.subscribe(),
             alerts: Arc::default(),
         };
@@ -92,6 +106,7 @@ impl World {
             metrics: Metrics::default(),
             followers: Followers::default(),
             logs: crate::logs::Logs::new(engine.clone(), registry.clone()),
+            specialists: Arc::default(),
         });
         let socket = run_dir::listen(&run_dir::api_socket(dir.path()), None).unwrap();
         let doors = [api::local(api.clone()), api::tcp(api.clone(), door)];
