@@ -56,6 +56,7 @@ use crate::registry::names::resolve;
 use crate::registry::{Entry, Registry};
 use crate::relay::Relay;
 use crate::supervisor::Supervisor;
+use crate::tekton::specialist::Ports;
 
 /// Longest request body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -78,6 +79,8 @@ pub(crate) struct Api {
     pub(crate) followers: Followers,
     /// What the containers write.
     pub(crate) logs: Logs,
+    /// Where the companions speak as Tekton's specialists do.
+    pub(crate) specialists: Arc<Ports>,
 }
 
 impl Api {

@@ -1,7 +1,8 @@
 //! One socket per container on the host, speaking the companions' own protocol.
 //!
 //! Whoever knows how to talk to a companion inside its container talks to it the same way from outside:
-//! `RUN_DIR/ci/<name>.sock`. Questions gain what the host knows; all else is passed on as it is.
+//! `RUN_DIR/ci/<name>.sock`. Questions gain what the host knows; all else is passed on as it is. Where it is configured,
+//! each has a second one, by its id in `/tmp`, where the first drafts of this system had it.
 
 pub(crate) mod ci_session;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diogenes_linux::peer::Peer;
-use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::tokio::{Listener, Stream};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +21,10 @@ use tokio_util::task::TaskTracker;
 use crate::api::http::accept_loop;
 use crate::audit::Who;
 use crate::ci_sockets::ci_session::serve;
-use crate::registry::Registry;
 use crate::registry::names::distinct;
+use crate::registry::{Entry, Registry};
 use crate::relay::Relay;
-use crate::run_dir::listen;
+use crate::run_dir::{listen, listen_among_others};
 
 /// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final zero.
 const MAX_PATH_BYTES: usize = 107;
@@ -32,9 +33,54 @@ const MAX_CLIENTS: usize = 16;
 /// Changes come in bursts: so long they are gathered.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Where the sockets are, and how they are called.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// By name, in a directory that is ours alone.
+    Own(PathBuf),
+    /// By id, in a directory that anybody may write into: `ci_<id>.sock`.
+    Shared(PathBuf),
+}
+
+impl Place {
+    /// That of the first drafts.
+    pub(crate) fn first_drafts() -> Self {
+        Self::Shared("/tmp".into())
+    }
+
+    /// The path of each container's socket, by id.
+    fn paths(&self, entries: &[Arc<Entry>]) -> HashMap<String, PathBuf> {
+        let containers = entries
+            .iter()
+            .map(|entry| (entry.facts.id.as_str(), entry.facts.name.as_str()));
+        match self {
+            Self::Own(directory) => {
+                let names = file_names(containers, directory);
+                names
+                    .into_iter()
+                    .map(|(id, name)| (id, directory.join(name)))
+                    .collect()
+            }
+            Self::Shared(directory) => {
+                let path = |id: &str| directory.join(format!("ci_{id}.sock"));
+                containers
+                    .map(|(id, _)| (id.to_owned(), path(id)))
+                    .collect()
+            }
+        }
+    }
+
+    fn listen(&self, path: &Path, group: Option<u32>) -> Result<Listener, String> {
+        match self {
+            Self::Own(_) => listen(path, group),
+            Self::Shared(_) => listen_among_others(path, group),
+        }
+    }
+}
+
 /// The sockets.
 pub(crate) struct CiSockets {
-    directory: PathBuf,
+    place: Place,
     group: Option<u32>,
     registry: Arc<Registry>,
     relay: Arc<Relay>,
@@ -44,8 +90,8 @@ pub(crate) struct CiSockets {
 
 /// One open socket.
 struct Socket {
-    /// Its file's name.
-    file: String,
+    /// Its file.
+    path: PathBuf,
     /// Closes it, and its clients' sessions.
     stop: CancellationToken,
     /// Accepts its clients; the file is gone when this has ended.
@@ -53,9 +99,9 @@ struct Socket {
 }
 
 impl CiSockets {
-    /// Sockets in `directory`, open to `group` as in [`listen`], which stop with `stop`; `tasks` knows when all have.
+    /// Sockets at `place`, open to `group` as in [`listen`], which stop with `stop`; `tasks` knows when all have.
     pub(crate) fn new(
-        directory: PathBuf,
+        place: Place,
         group: Option<u32>,
         registry: Arc<Registry>,
         relay: Arc<Relay>,
@@ -63,7 +109,7 @@ impl CiSockets {
         tasks: TaskTracker,
     ) -> Self {
         Self {
-            directory,
+            place,
             group,
             registry,
             relay,
@@ -76,15 +122,14 @@ impl CiSockets {
     pub(crate) async fn run(self) {
         let mut changes = self.registry.subscribe();
         let mut open: HashMap<String, Socket> = HashMap::new();
+        // What the log has told already: every change brings another try.
+        let mut told: HashMap<String, String> = HashMap::new();
         loop {
             let entries = self.registry.all();
-            let names = entries
-                .iter()
-                .map(|entry| (entry.facts.id.as_str(), entry.facts.name.as_str()));
-            let wanted = file_names(names, &self.directory);
+            let wanted = self.place.paths(&entries);
             let unwanted: Vec<String> = open
                 .iter()
-                .filter(|(id, socket)| wanted.get(*id) != Some(&socket.file))
+                .filter(|(id, socket)| wanted.get(*id) != Some(&socket.path))
                 .map(|(id, _)| id.clone())
                 .collect();
             for socket in unwanted.iter().filter_map(|id| open.remove(id)) {
@@ -92,12 +137,23 @@ impl CiSockets {
                 socket.stop.cancel();
                 let _ = socket.task.await;
             }
-            for (id, file) in wanted {
+            for (id, path) in wanted {
                 if open.contains_key(&id) {
                     continue;
                 }
-                open.extend(self.open(&id, file).map(|socket| (id, socket)));
+                match self.open(&id, path) {
+                    Ok(socket) => {
+                        told.remove(&id);
+                        open.insert(id, socket);
+                    }
+                    Err(error) if told.get(&id) == Some(&error) => {}
+                    Err(error) => {
+                        tracing::warn!("{error}");
+                        told.insert(id, error);
+                    }
+                }
             }
+            told.retain(|id, _| entries.iter().any(|entry| entry.facts.id == *id));
             let changed = self.stop.run_until_cancelled(async {
                 let changed = changes.changed().await;
                 sleep(PAUSE).await;
@@ -109,16 +165,9 @@ impl CiSockets {
         }
     }
 
-    /// Opens one socket. Where that fails the log tells, and the next change brings the next try.
-    fn open(&self, id: &str, file: String) -> Option<Socket> {
-        let path = self.directory.join(&file);
-        let listener = match listen(&path, self.group) {
-            Ok(listener) => listener,
-            Err(error) => {
-                tracing::warn!("{error}");
-                return None;
-            }
-        };
+    /// Opens one socket.
+    fn open(&self, id: &str, path: PathBuf) -> Result<Socket, String> {
+        let listener = self.place.listen(&path, self.group)?;
         let stop = self.stop.child_token();
         let (id, registry, relay) = (id.to_owned(), self.registry.clone(), self.relay.clone());
         let stopping = stop.clone();
@@ -141,7 +190,7 @@ impl CiSockets {
             self.tasks.clone(),
             serve,
         ));
-        Some(Socket { file, stop, task })
+        Ok(Socket { path, stop, task })
     }
 }
 
@@ -177,7 +226,7 @@ mod tests {
         let tasks = TaskTracker::new();
         tokio::spawn(
             CiSockets::new(
-                dir.path().into(),
+                Place::Own(dir.path().into()),
                 None,
                 registry.clone(),
                 relay,
@@ -203,6 +252,14 @@ mod tests {
             std::fs::read_dir(dir.path()).unwrap().count() == 0
         })
         .await;
+    }
+
+    #[test]
+    fn in_a_shared_place_a_socket_is_called_by_its_containers_id() {
+        let registry = Registry::default();
+        registry.set_facts(running("0123abcd", "shop", 7));
+        let paths = Place::first_drafts().paths(&registry.all());
+        assert_eq!(paths["0123abcd"], Path::new("/tmp/ci_0123abcd.sock"));
     }
 
     #[test]

@@ -130,7 +130,7 @@ key::section! {
         };
         /// User that runs aish: it must be able to signal what it reaches. Another than this program's own takes root.
         user: Option<User> = Key {
-            value: "USER", without: "the owner of `root`", example: "tekton", ..Key::RESTART
+            value: "USER", without: "the owner of `root`", example: "nobody", ..Key::RESTART
         };
         /// Whether each container's socket is also at /tmp/ci_ID.sock, ID being its whole id, where the first drafts of
         /// this system had it.

@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use diogenes_linux::contract::DIAL_IN_SOCKET;
@@ -136,6 +136,52 @@ pub(crate) fn listen(path: &Path, group: Option<u32>) -> Result<Listener, String
     listen_as(path, SOCKET_MODE, group)
 }
 
+/// Listens on a Unix socket in a directory that others write into too, as all do in `/tmp`; open as in [`listen`].
+///
+/// Nothing that is there is followed or removed, but for a socket of this user's that nobody listens on any more: left
+/// by a supervisor that was killed. In such a directory nobody else can put anything in its place.
+///
+/// # Errors
+/// Where others could, where something is in the way, and as [`listen`].
+pub(crate) fn listen_among_others(path: &Path, group: Option<u32>) -> Result<Listener, String> {
+    let cannot =
+        |why: &dyn std::fmt::Display| format!("cannot listen on {}: {why}", path.display());
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let meta = directory
+        .symlink_metadata()
+        .map_err(|error| cannot(&error))?;
+    let own = rustix::process::geteuid().as_raw();
+    if !meta.is_dir()
+        || ![0, own].contains(&meta.uid())
+        || meta.mode() & 0o022 != 0 && meta.mode() & 0o1000 == 0
+    {
+        return Err(cannot(
+            &"others could replace what is in its directory; make that root's, with mode 1777",
+        ));
+    }
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(cannot(&error)),
+        Ok(meta) => {
+            let is_stale = meta.file_type().is_socket() && meta.uid() == own && is_refused(path);
+            if !is_stale {
+                return Err(cannot(
+                    &"something is there that is not this supervisor's; look what it is, and remove it",
+                ));
+            }
+            std::fs::remove_file(path).map_err(|error| cannot(&error))?;
+        }
+    }
+    // bind(2) makes the file, and fails where there is one, be it a link to nowhere.
+    bind(path, SOCKET_MODE, group).map_err(|error| cannot(&error))
+}
+
+/// Whether nobody listens on a socket any more.
+fn is_refused(path: &Path) -> bool {
+    let connected = std::os::unix::net::UnixStream::connect(path);
+    connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
 /// Makes the directory for containers where it is not there, and listens in it. It stays when the listener goes: what
 /// containers have mounted is this very directory.
 ///
@@ -171,6 +217,10 @@ fn try_listen(path: &Path, mode: u32, group: Option<u32>) -> std::io::Result<Lis
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    bind(path, mode, group)
+}
+
+fn bind(path: &Path, mode: u32, group: Option<u32>) -> std::io::Result<Listener> {
     let name = path.to_fs_name::<GenericFilePath>()?;
     let listener = ListenerOptions::new()
         .name(name)
@@ -235,14 +285,49 @@ mod tests {
         let path = api_socket(dir.path());
         let own = rustix::process::getgid().as_raw();
         let listener = listen(&path, Some(own)).unwrap();
-        assert_eq!(
-            std::os::unix::fs::MetadataExt::gid(&path.metadata().unwrap()),
-            own
-        );
+        assert_eq!(path.metadata().unwrap().gid(), own);
         drop(listener);
         let long = dir.path().join("x".repeat(120));
         let told = listen(&long, None).unwrap_err();
         assert!(told.contains("give a shorter --run-dir"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn among_others_nothing_is_followed_and_nothing_of_theirs_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode =
+            |mode| std::fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+        let path = dir.path().join("ci_x.sock");
+        mode(0o777);
+        let told = listen_among_others(&path, None).unwrap_err();
+        assert!(told.contains("others could replace"), "{told}");
+        mode(0o1777);
+        let elsewhere = dir.path().join("elsewhere");
+        for plant in [
+            &|| std::os::unix::fs::symlink(&elsewhere, &path).unwrap(),
+            &|| std::fs::write(&path, "theirs").unwrap(),
+            &|| std::fs::create_dir(&path).unwrap(),
+        ] as [&dyn Fn(); 3]
+        {
+            plant();
+            let told = listen_among_others(&path, None).unwrap_err();
+            assert!(told.contains("not this supervisor's"), "{told}");
+            assert!(!elsewhere.exists() && path.symlink_metadata().is_ok());
+            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+        }
+        let alive = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(
+            listen_among_others(&path, None).is_err(),
+            "somebody listens there"
+        );
+        drop(alive);
+        let listener = listen_among_others(&path, None).unwrap();
+        assert_eq!(
+            path.metadata().unwrap().permissions().mode() & 0o777,
+            SOCKET_MODE
+        );
+        drop(listener);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::api::{self, Api};
 use crate::attendants::Attendants;
 use crate::attendants::detached::Detached;
 use crate::attendants::way_in::{NoWayIn, WayIn};
-use crate::ci_sockets::CiSockets;
+use crate::ci_sockets::{CiSockets, Place};
 use crate::config::General;
 use crate::config::reload::Reloader;
 use crate::dial_in::DialIn;
@@ -37,6 +37,7 @@ use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
 use crate::tekton::aish::AishRegistry;
 use crate::tekton::hermes::Hermes;
+use crate::tekton::specialist::Specialists;
 
 /// How long the whole shutdown may take.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -124,6 +125,7 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         metrics: api::metrics::Metrics::default(),
         followers: api::events::Followers::default(),
         logs: Logs::new(engine.clone(), registry.clone()),
+        specialists: Arc::default(),
     });
 
     if dial_in {
@@ -152,16 +154,29 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
         };
         tasks.spawn(aish.run(accepting.clone()));
     }
-    let ci_dir = run_dir::ci_dir(run_dir.path());
-    let ci_sockets = CiSockets::new(
-        ci_dir,
-        socket_group,
-        registry,
-        relay,
-        accepting.clone(),
-        tasks.clone(),
-    );
-    tasks.spawn(ci_sockets.run());
+    if let Some(range) = tekton.specialist_ports {
+        let specialists = Specialists {
+            range,
+            registry: registry.clone(),
+            relay: relay.clone(),
+            ports: api.specialists.clone(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(specialists.run(accepting.clone()));
+    }
+    let own = Place::Own(run_dir::ci_dir(run_dir.path()));
+    let drafts = tekton.first_draft_sockets.then(Place::first_drafts);
+    for place in [Some(own), drafts].into_iter().flatten() {
+        let ci_sockets = CiSockets::new(
+            place,
+            socket_group,
+            registry.clone(),
+            relay.clone(),
+            accepting.clone(),
+            tasks.clone(),
+        );
+        tasks.spawn(ci_sockets.run());
+    }
     tasks.spawn(http::serve(
         socket,
         api::local(api.clone()),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// How a component is, in Tekton's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ComponentStatus"))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It works.
@@ -24,6 +25,17 @@ pub enum Status {
 }
 
 impl Status {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether it does its work at least in part: the only case for 200.
     #[must_use]
     pub fn works(self) -> bool {

@@ -8,5 +8,6 @@ pub mod ergon;
 pub mod hermes;
 mod http;
 pub mod projects;
+pub mod specialist;
 
 pub use http::{Address, AddressError, ExchangeError};

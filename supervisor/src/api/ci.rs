@@ -2,6 +2,7 @@
 //!
 //! Below `/ci/` one can look and ask, and do nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use diogenes_discovery::redact::redact_text;
-use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_proto::{Timestamp, Untrusted};
 use diogenes_tekton::aish::{Message, Reply};
 use diogenes_tekton::component::{ComponentHealth, Discovery, Endpoint, Readiness, Status};
@@ -25,14 +24,12 @@ use crate::api::operation::Operation;
 use crate::api::problem::{Code, Problem};
 use crate::registry::Entry;
 use crate::supervisor::Supervisor;
+use crate::tekton::say;
 
 /// What all of this is below.
 pub(crate) const BELOW: &str = "/ci/";
 /// Where aish posts to.
 pub(crate) const MESSAGE: &str = "/ci/{name}/message";
-
-/// How long an answer may take before aish is told that there is none; it would wait 30 s.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A companion's health.
 type CiHealth = ComponentHealth<Figures, Details>;
@@ -51,7 +48,7 @@ struct Figures {
 
 /// What a companion's status is about.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Companion")]
+#[schemars(rename = "CompanionDetails")]
 struct Details {
     /// The container's name.
     container: String,
@@ -105,34 +102,16 @@ async fn message(
     named: Result<Named, Problem>,
     message: Result<Json<Message>, JsonRejection>,
 ) -> Json<Reply> {
-    let told = match (named, message) {
-        (Err(problem), _) => problem.detail,
-        (_, Err(error)) => format!(
+    Json(match (named, message) {
+        (Err(problem), _) => Reply::new(&problem.detail),
+        (_, Err(error)) => Reply::new(&format!(
             "a message is {{\"message\":\"…\"}} as application/json: {}",
             error.body_text()
-        ),
-        (Ok(Named(entry)), Ok(Json(Message { message }))) => say(&api, &entry, &message).await,
-    };
-    Json(Reply::new(&told))
-}
-
-/// What a companion says to a message. There is always an answer.
-async fn say(api: &Api, entry: &Entry, message: &str) -> String {
-    if message.trim().is_empty() {
-        return "ask something; the answer to \"what can I ask?\" is all that can be asked"
-            .to_owned();
-    }
-    if message.len() > MAX_QUESTION_BYTES {
-        return format!("that is too long: a question has at most {MAX_QUESTION_BYTES} bytes");
-    }
-    match tokio::time::timeout(ANSWER_DEADLINE, api.relay.ask(entry, message)).await {
-        // aish keeps every reply in a file: whatever may have slipped through before must not get there.
-        Ok(answer) => redact_text(answer.told().trim_end()),
-        Err(_) => format!(
-            "no answer within {} s; ask again later",
-            ANSWER_DEADLINE.as_secs()
-        ),
-    }
+        )),
+        (Ok(Named(entry)), Ok(Json(Message { message }))) => {
+            say(&api.relay, &entry, &message).await
+        }
+    })
 }
 
 async fn health(State(api): State<Arc<Api>>, Named(entry): Named) -> (StatusCode, Json<CiHealth>) {
@@ -202,7 +181,7 @@ async fn ready(Named(entry): Named) -> Result<Json<Readiness>, Problem> {
     }))
 }
 
-async fn discovery(Named(entry): Named) -> Json<Discovery> {
+async fn discovery(State(api): State<Arc<Api>>, Named(entry): Named) -> Json<Discovery> {
     let of_this = |operation: &Operation| {
         let endpoint = endpoint(operation);
         Endpoint {
@@ -210,6 +189,13 @@ async fn discovery(Named(entry): Named) -> Json<Discovery> {
             ..endpoint
         }
     };
+    let mut metadata = BTreeMap::from([
+        ("container_id".to_owned(), entry.facts.id.clone()),
+        ("image".to_owned(), entry.facts.image.clone()),
+        ("openapi".to_owned(), "/openapi.json".to_owned()),
+    ]);
+    let port = api.specialists.of(&entry.facts.id);
+    metadata.extend(port.map(|port| ("specialist_port".to_owned(), port.to_string())));
     Json(Discovery {
         component: entry.ci_name().to_lowercase(),
         version: Supervisor::VERSION.to_owned(),
@@ -217,12 +203,7 @@ async fn discovery(Named(entry): Named) -> Json<Discovery> {
         endpoints: operations().iter().map(of_this).collect(),
         capabilities: vec![CAPABILITY.to_owned()],
         dependencies: Vec::new(),
-        metadata: [
-            ("container_id".to_owned(), entry.facts.id.clone()),
-            ("image".to_owned(), entry.facts.image.clone()),
-            ("openapi".to_owned(), "/openapi.json".to_owned()),
-        ]
-        .into(),
+        metadata,
     })
 }
 

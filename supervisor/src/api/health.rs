@@ -21,7 +21,7 @@ pub(crate) type OwnHealth = ComponentHealth<Census, Details>;
 
 /// What `degraded` is about.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Supervisor")]
+#[schemars(rename = "SupervisorDetails")]
 pub(crate) struct Details {
     /// Its container engine.
     pub(crate) engine: EngineView,

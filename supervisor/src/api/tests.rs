@@ -1,3 +1,4 @@
+mod ci;
 mod document;
 mod events;
 mod hermes;

@@ -46,7 +46,8 @@ fn every_operation_is_fully_described() {
             "{id}: {summary}"
         );
         assert!(!operation.answers.is_empty(), "{id}");
-        if operation.path.contains("{name}") {
+        // aish heeds no problem: it is told in the answer.
+        if operation.path.contains("{name}") && operation.path != crate::api::ci::MESSAGE {
             assert!(operation.problems.contains(&Code::NoSuchContainer), "{id}");
         }
     }
@@ -353,7 +354,8 @@ impl Asking {
             .method(&operation.method)
             .header(header::HOST, "localhost");
         let mut allowed = true;
-        if operation.path.contains("{name}") {
+        // aish heeds no problem: it is told in the answer.
+        if operation.path.contains("{name}") && operation.path != crate::api::ci::MESSAGE {
             allowed &= self.name.right;
         }
         let mut query = Vec::new();
@@ -441,7 +443,7 @@ fn whatever_is_asked_is_answered_as_described() {
         .map(|(number, operation)| asking(&document, describe(operation), number));
     let strategy = (prop::strategy::Union::new(strategies), 0..world.doors.len());
     let cases = Config {
-        cases: 2000,
+        cases: 100 * u32::try_from(all.len()).unwrap(),
         failure_persistence: None,
         ..Config::default()
     };

@@ -106,6 +106,7 @@ impl World {
             metrics: Metrics::default(),
             followers: Followers::default(),
             logs: crate::logs::Logs::new(engine.clone(), registry.clone()),
+            specialists: Arc::default(),
         });
         let socket = run_dir::listen(&run_dir::api_socket(dir.path()), None).unwrap();
         let doors = [api::local(api.clone()), api::tcp(api.clone(), door)];
