@@ -1,9 +1,9 @@
 //! Being at home in Tekton: what its programs need to know of the companions is kept where they look for it.
 //!
 //! ```text
-//! registry ─► aish ── pipe ─► registrar (a process of Tekton's user) ─► wrapped_cis.json
-//!          ─► specialist ─► a port of the loopback for each companion
-//!          ─► hermes ─► Hermes, over HTTP
+//! registry ─┬─► aish ── pipe ─► registrar (a process of Tekton's user) ─► wrapped_cis.json
+//!           ├─► hermes ─► Hermes, over HTTP
+//!           └─► specialist ─► a port of the loopback for each companion
 //! ```
 //!
 //! Whoever comes by one of these ways may look and ask, and do nothing.
@@ -50,8 +50,8 @@ pub(crate) async fn say(relay: &Relay, entry: &Entry, message: &str) -> Reply {
     }
 }
 
-/// Whether people are to reach a container's companion: the container is up, and one is there or is to be.
-pub(crate) fn is_reachable(entry: &Entry) -> bool {
+/// Whether Tekton is told of a container: it is up, and has a companion or is to have one.
+pub(crate) fn is_attended(entry: &Entry) -> bool {
     let is_wanted = entry.verdict.as_ref().is_some_and(Verdict::wants);
     entry.facts.state.is_up() && (is_wanted || entry.presence.via().is_some())
 }

@@ -30,7 +30,7 @@ use crate::config::value::PortRange;
 use crate::registry::{Entry, Registry};
 use crate::relay::Relay;
 use crate::supervisor::Supervisor;
-use crate::tekton::{is_reachable, say};
+use crate::tekton::{is_attended, say};
 
 /// Clients of one companion at a time.
 const MAX_CLIENTS: usize = 8;
@@ -96,7 +96,7 @@ impl Specialists {
         loop {
             let entries = self.registry.all();
             let reachable: Vec<&Arc<Entry>> =
-                entries.iter().filter(|entry| is_reachable(entry)).collect();
+                entries.iter().filter(|entry| is_attended(entry)).collect();
             let is_in = |id: &str| reachable.iter().any(|entry| entry.facts.id == id);
             let gone: Vec<String> = open.keys().filter(|id| !is_in(id)).cloned().collect();
             for closing in gone.iter().filter_map(|id| open.remove(id)) {
