@@ -41,7 +41,7 @@ use crate::config::value::User;
 use crate::registry::names::distinct;
 use crate::registry::{Entry, Registry, ci_name};
 use crate::tekton::registrar::{Order, SUBCOMMAND};
-use crate::tekton::{here, is_reachable};
+use crate::tekton::{here, is_attended};
 
 /// Changes come in bursts: so long they are gathered.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -220,7 +220,7 @@ impl AishRegistry {
     /// Who is to be in the registry now.
     fn present(&self, removed: &mut Removed) -> Present {
         let entries = self.registry.all();
-        let reachable: Vec<_> = entries.iter().filter(|entry| is_reachable(entry)).collect();
+        let reachable: Vec<_> = entries.iter().filter(|entry| is_attended(entry)).collect();
         removed.retain(|id, life| {
             let is_in =
                 |entry: &&&Arc<Entry>| entry.facts.id == *id && entry.facts.started_at == *life;

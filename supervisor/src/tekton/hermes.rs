@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::{Entry, Registry};
-use crate::tekton::{here, is_reachable};
+use crate::tekton::{here, is_attended};
 
 /// How often the registry is looked at, at most: a host that is busy changes faster than anybody reads.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
@@ -207,7 +207,7 @@ impl Hermes {
         let attended = registry
             .all()
             .into_iter()
-            .filter(|entry| is_reachable(entry));
+            .filter(|entry| is_attended(entry));
         let attended: HashMap<String, Arc<Entry>> =
             attended.map(|entry| (entry.ci_name(), entry)).collect();
         let is_gone = |name: &String| !attended.contains_key(name);
