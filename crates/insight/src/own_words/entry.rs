@@ -1,5 +1,6 @@
 //! One entry: which service it means, and what it says of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use diogenes_proto::untrusted::escape;
@@ -100,6 +101,16 @@ impl Given<'_> {
     }
 }
 
+/// As a label's name has it.
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.port, &self.kind) {
+            (Some(port), _) => write!(f, "{port}"),
+            (None, kind) => f.write_str(kind.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
 impl Meaning {
     /// By one sign: `port`, `process` or `kind`.
     pub(super) fn set(&mut self, sign: &str, given: Given<'_>) -> Result<(), String> {
@@ -149,6 +160,14 @@ pub(super) fn known_kind(kind: &str) -> Result<String, String> {
 }
 
 impl Entry {
+    /// One that says nothing yet.
+    pub(super) fn of(meaning: Meaning) -> Self {
+        Self {
+            meaning,
+            ..Self::default()
+        }
+    }
+
     /// Takes in one thing that is said, by its key; `match` is not among them.
     pub(super) fn set(&mut self, key: &str, given: Given<'_>) -> Result<(), String> {
         match key {

@@ -132,6 +132,13 @@ impl OwnWords {
                 None => {}
             }
         }
+        // Only now, for labels come in any order.
+        for at in 0..words.entries.len() {
+            if let Some(what) = words.entries[at].lacks() {
+                let label = format!("{PREFIX}{SERVICE}.{}.expect", words.entries[at].meaning);
+                words.refuse(Some(&label), None, what.to_owned());
+            }
+        }
         match whole {
             // No JSON ends so, but every text that was cut on its way here.
             Some((name, value)) if value.ends_with('…') => {
@@ -286,19 +293,18 @@ impl OwnWords {
         } else {
             meaning.kind = Some(known_kind(sign)?);
         }
-        let known = self
-            .entries
-            .iter()
-            .position(|entry| entry.meaning == meaning);
-        let mut entry = known.map_or_else(Entry::default, |at| self.entries[at].clone());
-        entry.set(key, Given::Label(value))?;
-        entry.meaning = meaning;
-        match known {
-            Some(at) => self.entries[at] = entry,
-            None if self.entries.len() < MAX_LABELLED => self.entries.push(entry),
-            None => return Err(format!("labels tell of at most {MAX_LABELLED} services")),
-        }
-        Ok(())
+        let mut known = self.entries.iter();
+        let at = match known.position(|entry| entry.meaning == meaning) {
+            Some(at) => at,
+            None if self.entries.len() == MAX_LABELLED => {
+                return Err(format!("labels tell of at most {MAX_LABELLED} services"));
+            }
+            None => {
+                self.entries.push(Entry::of(meaning));
+                self.entries.len() - 1
+            }
+        };
+        self.entries[at].set(key, Given::Label(value))
     }
 
     /// The file, or the label that is like it.

@@ -138,7 +138,7 @@ fn who_is_not_to_be_asked_leaves_the_others_their_health() {
     assert_eq!(report.health, Health::Healthy);
     assert_eq!(
         report.reason.as_raw(),
-        "Worker works; 1 service is not to be asked"
+        "Worker works; 1 service not to be asked"
     );
     // That it has ended nobody has to ask.
     assessor.observe(at(20_000), &shop().without(7).snapshot);
@@ -397,6 +397,7 @@ fn a_label_that_cannot_be_is_refused_by_its_name() {
         "io.diogenes.silence=run-as-root",
         "io.diogenes.thresholds.restarts=many",
         "io.diogenes.container={\n!",
+        "io.diogenes.service.redis.expect=204",
         "io.diogenes.service.8080.name=Shop",
     ]);
     let words = OwnWords::read(None, &labels);
@@ -410,10 +411,11 @@ fn a_label_that_cannot_be_is_refused_by_its_name() {
             "label io.diogenes.services.8080.role: this label means nothing; the nearest is io.diogenes.service",
             "label io.diogenes.silence: no finding is called \"run-as-root\"; the nearest is \"runs-as-root\"",
             "label io.diogenes.thresholds.restarts: expected a whole number from 1 to 60",
+            "label io.diogenes.service.redis.expect: \"expect\" is a status, for which \"probe\" must be a path",
             "label io.diogenes.container, line 2, column 1: it is no JSON: expected a text in quotes, closed on its line",
         ]
     );
-    assert_eq!(words.counts(), (1, 0, 0));
+    assert_eq!(words.counts(), (2, 0, 0));
 }
 
 #[test]
