@@ -6,8 +6,9 @@ use std::time::Duration;
 use diogenes_proto::untrusted::escape;
 use diogenes_proto::{Listener, ProbeKind, ProbeSpec, Untrusted};
 
+use super::Asked;
 use super::json::{Shape, Value};
-use super::{Asked, unknown};
+use super::reading::unknown;
 use crate::assess::ROLES;
 use crate::catalogue::{find, kinds};
 use crate::program::basename;
