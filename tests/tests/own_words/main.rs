@@ -102,6 +102,11 @@ fn an_image_names_its_services_and_says_how_they_are_asked() {
         is("Mail worker", "healthy"),
     );
 
+    // Who is not to be asked counts for nothing in the whole.
+    supervisor.wait_for(container.name(), SOON, "it is well as a whole", |it| {
+        it["health"] == "healthy"
+    });
+
     // Its own path, every second, and nothing but that; what is silenced is not even tried once.
     wait_until(SOON, "it was asked again", || {
         let log = container.sh("wc -l < /tmp/access-8080.log");
