@@ -259,6 +259,38 @@ fn a_companion_alone_reads_the_file() {
 }
 
 #[test]
+fn a_companion_that_dials_in_hears_of_the_labels_then() {
+    let image = Image::built("words-dial-in", true);
+    let supervisor = Supervisor::spec()
+        .arg("--attach-default=false")
+        .arg("--dial-in=true")
+        .start();
+    let directory = supervisor.run_dir().join("dial-in");
+    let agent = dist("diogenes-agent");
+    let container = Container::of(&*image.0)
+        .option(format!("--volume={}:/agent:ro", agent.display()))
+        .option(format!(
+            "--volume={}:/run/diogenes/dial-in:ro",
+            directory.display()
+        ))
+        .label("io.diogenes.attach", "false")
+        .label("io.diogenes.service.8080.name", "Corner shop")
+        .run();
+    container.sh("/agent serve > /tmp/agent.log 2>&1 &");
+    let (told, _) = supervisor.wait_for(
+        container.name(),
+        SOON,
+        "it is known by its label",
+        is("Corner shop", "healthy"),
+    );
+    assert_eq!(told["via"], "baked");
+    assert_eq!(
+        named(&told, "Ledger").expect("the file's")["health"],
+        "unknown"
+    );
+}
+
+#[test]
 fn the_words_are_checked_before_they_are_baked() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("container.json");
