@@ -178,9 +178,6 @@ impl Task {
     async fn run(mut self, mut waiting: mpsc::Receiver<Asked>) {
         let timer = Timer::new().ok();
         self.listeners = self.scanner.listening();
-        if self.words.first_look().await {
-            self.assessor.hear(self.words.read());
-        }
         self.look();
         loop {
             let due = self.next_deadline();
@@ -197,7 +194,10 @@ impl Task {
                     }
                     self.conclude();
                 }
-                true = self.words.changed() => self.hear(),
+                says_else = self.words.changed() => match says_else {
+                    true => self.hear(),
+                    false => self.conclude_held_back(),
+                },
                 () = wait_until(&timer, due) => self.tick(),
             }
             self.answer_once_awake();
@@ -253,6 +253,13 @@ impl Task {
     fn hear(&mut self) {
         self.assessor.hear(self.words.read());
         self.look();
+    }
+
+    /// Nothing else is said: probes that were held back until that was known may be due.
+    fn conclude_held_back(&mut self) {
+        if self.words.was_awaited() {
+            self.conclude();
+        }
     }
 
     /// When a probe is due, time alone changes the judgement, or a report is overdue.
@@ -434,8 +441,7 @@ impl Task {
                 if self.words.hear(labels) {
                     self.hear();
                 } else {
-                    // What was held back until they came is due now.
-                    self.conclude();
+                    self.conclude_held_back();
                 }
                 Message::Report(Box::new((*self.report).clone()))
             }

@@ -1,8 +1,8 @@
 //! What the container says of itself, in its file and its labels: kept, and read anew where it changes.
 //!
 //! The file is looked at on a thread, for it may hang on a dead volume; one look that hangs is the last. The labels are
-//! the supervisor's to tell: who was brought in by one asks no service before it has heard them, or a moment has passed,
-//! so that a probe that is not wanted is not even sent once.
+//! the supervisor's to tell to whom it has brought in. No service is asked before both are known, or a moment has passed:
+//! a probe that is not wanted is not even sent once.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use diogenes_insight::OwnWords;
 use diogenes_insight::own_words::{FILE, MAX_BYTES};
 use diogenes_proto::Untrusted;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// How often the file is looked at, at most: when the container is.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// How long the first look at the file is waited for.
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-/// How long the labels are waited for. The supervisor sends them behind its hello.
-const LABELS_WAIT: Duration = Duration::from_millis(300);
+/// How long nobody is asked anything, at the start, until the file has been looked at, and the labels have been heard:
+/// the supervisor sends them behind its hello.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What was read last, and what is under way.
 pub(crate) struct Words {
     labels: Vec<Untrusted>,
-    /// Until when nobody is asked anything, for the labels may still come.
-    labels_by: Option<Instant>,
+    awaits_labels: bool,
+    /// Until when nobody is asked anything, for something may still be said; None once all is heard.
+    patient_until: Option<Instant>,
     file: Option<Vec<u8>>,
     /// Why there is no text in a file that is there.
     unreadable: Option<&'static str>,
@@ -41,7 +41,8 @@ impl Words {
         let now = Instant::now();
         Self {
             labels: Vec::new(),
-            labels_by: hears_labels.then(|| now + LABELS_WAIT),
+            awaits_labels: hears_labels,
+            patient_until: Some(now + PATIENCE),
             file: None,
             unreadable: None,
             stamp: None,
@@ -52,7 +53,7 @@ impl Words {
 
     /// Takes in the labels; tells whether they are others than before.
     pub(crate) fn hear(&mut self, labels: Vec<Untrusted>) -> bool {
-        self.labels_by = None;
+        self.awaits_labels = false;
         let are_others = labels != self.labels;
         self.labels = labels;
         are_others
@@ -60,8 +61,14 @@ impl Words {
 
     /// Until when no service is to be asked; None where that is over.
     pub(crate) fn holds_back(&mut self, now: Instant) -> Option<Instant> {
-        self.labels_by = self.labels_by.filter(|by| *by > now);
-        self.labels_by
+        let may_come = self.awaits_labels || self.looking.is_some();
+        self.patient_until = self.patient_until.filter(|by| may_come && *by > now);
+        self.patient_until
+    }
+
+    /// Whether somebody was held back at the last word, and is not any more.
+    pub(crate) fn was_awaited(&mut self) -> bool {
+        self.patient_until.is_some() && self.holds_back(Instant::now()).is_none()
     }
 
     /// All that is said.
@@ -92,17 +99,9 @@ impl Words {
             ));
         };
         // Without a thread the file is as it was.
-        if reader::spawn("own-words", Box::new(work)).is_ok() {
+        if reader::thread("own-words").spawn(work).is_ok() {
             self.looking = Some(found);
         }
-    }
-
-    /// The first look: services are judged by what is said from the beginning, where that can be read at once.
-    pub(crate) async fn first_look(&mut self) -> bool {
-        self.look();
-        timeout(FIRST_LOOK, self.changed())
-            .await
-            .is_ok_and(|changed| changed)
     }
 
     /// The look that is under way has ended: whether something else is said now. Never, where none is.

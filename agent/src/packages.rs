@@ -26,7 +26,7 @@ impl Lookup {
             let _ = sender.send(packages::version(Path::new("/"), &origin));
         };
         // Without a thread there is no version, as where no package tells.
-        if reader::spawn("packages", Box::new(work)).is_ok() {
+        if reader::thread("packages").spawn(work).is_ok() {
             self.0 = Some((key, found));
         }
     }

@@ -168,7 +168,7 @@ impl Frameworks {
                 }
             }
         };
-        if let Err(error) = crate::reader::spawn("sources", Box::new(work)) {
+        if let Err(error) = crate::reader::thread("sources").spawn(work) {
             gaps.push(format!("frameworks: cannot start a thread: {error}"));
             self.waiting.extend(batch);
             return false;

@@ -102,6 +102,11 @@ fn an_image_names_its_services_and_says_how_they_are_asked() {
         is("Mail worker", "healthy"),
     );
 
+    // Who is not to be asked counts for nothing in the whole.
+    supervisor.wait_for(container.name(), SOON, "it is well as a whole", |it| {
+        it["health"] == "healthy"
+    });
+
     // Its own path, every second, and nothing but that; what is silenced is not even tried once.
     wait_until(SOON, "it was asked again", || {
         let log = container.sh("wc -l < /tmp/access-8080.log");
@@ -250,6 +255,38 @@ fn a_companion_alone_reads_the_file() {
     assert!(
         words.contains("Ledger") && words.contains("Mail worker"),
         "{words}"
+    );
+}
+
+#[test]
+fn a_companion_that_dials_in_hears_of_the_labels_then() {
+    let image = Image::built("words-dial-in", true);
+    let supervisor = Supervisor::spec()
+        .arg("--attach-default=false")
+        .arg("--dial-in=true")
+        .start();
+    let directory = supervisor.run_dir().join("dial-in");
+    let agent = dist("diogenes-agent");
+    let container = Container::of(&*image.0)
+        .option(format!("--volume={}:/agent:ro", agent.display()))
+        .option(format!(
+            "--volume={}:/run/diogenes/dial-in:ro",
+            directory.display()
+        ))
+        .label("io.diogenes.attach", "false")
+        .label("io.diogenes.service.8080.name", "Corner shop")
+        .run();
+    container.sh("/agent serve > /tmp/agent.log 2>&1 &");
+    let (told, _) = supervisor.wait_for(
+        container.name(),
+        SOON,
+        "it is known by its label",
+        is("Corner shop", "healthy"),
+    );
+    assert_eq!(told["via"], "baked");
+    assert_eq!(
+        named(&told, "Ledger").expect("the file's")["health"],
+        "unknown"
     );
 }
 

@@ -134,21 +134,16 @@ impl Assessor {
 
     /// That all work who could be asked.
     fn praise(&self) -> String {
-        let left_alone = self.tracks.iter().filter(|track| track.is_left_alone());
-        let left_alone = left_alone.count();
-        let mut working = self.tracks.iter().filter(|track| !track.is_left_alone());
-        let praise = match (working.next(), working.next(), working.next()) {
-            (Some(one), None, _) => format!("{} works", one.name()),
-            (Some(one), Some(two), None) => format!("{} and {} work", one.name(), two.name()),
-            _ => {
-                let number = self.tracks.len() - left_alone;
-                format!("all {} work", count(number, "service"))
-            }
+        let asked = self.tracks.iter().filter(|track| !track.is_left_alone());
+        let asked: Vec<&Track> = asked.collect();
+        let praise = match asked.as_slice() {
+            [one] => format!("{} works", one.name()),
+            [one, two] => format!("{} and {} work", one.name(), two.name()),
+            many => format!("all {} work", count(many.len(), "service")),
         };
-        match left_alone {
+        match self.tracks.len() - asked.len() {
             0 => praise,
-            1 => format!("{praise}; 1 service is not to be asked"),
-            number => format!("{praise}; {number} services are not to be asked"),
+            number => format!("{praise}; {} not to be asked", count(number, "service")),
         }
     }
 

@@ -1,12 +1,14 @@
 //! One entry: which service it means, and what it says of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use diogenes_proto::untrusted::escape;
 use diogenes_proto::{Listener, ProbeKind, ProbeSpec, Untrusted};
 
+use super::Asked;
 use super::json::{Shape, Value};
-use super::{Asked, unknown};
+use super::reading::unknown;
 use crate::assess::ROLES;
 use crate::catalogue::{find, kinds};
 use crate::program::basename;
@@ -100,6 +102,16 @@ impl Given<'_> {
     }
 }
 
+/// As a label's name has it.
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.port, &self.kind) {
+            (Some(port), _) => write!(f, "{port}"),
+            (None, kind) => f.write_str(kind.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
 impl Meaning {
     /// By one sign: `port`, `process` or `kind`.
     pub(super) fn set(&mut self, sign: &str, given: Given<'_>) -> Result<(), String> {
@@ -149,6 +161,14 @@ pub(super) fn known_kind(kind: &str) -> Result<String, String> {
 }
 
 impl Entry {
+    /// One that says nothing yet.
+    pub(super) fn of(meaning: Meaning) -> Self {
+        Self {
+            meaning,
+            ..Self::default()
+        }
+    }
+
     /// Takes in one thing that is said, by its key; `match` is not among them.
     pub(super) fn set(&mut self, key: &str, given: Given<'_>) -> Result<(), String> {
         match key {

@@ -6,13 +6,14 @@
 //! file    /etc/diogenes/container.json      ─┘        └─► refused: place and reason ─► a finding
 //! ```
 //!
-//! `OWN-WORDS.md` beside this crate's manifest is its reference. Whoever wrote them controls the container and nothing
+//! `supervisor/OWN-WORDS.md` is their reference. Whoever wrote them controls the container and nothing
 //! else, and so do they: a name is text, a probe goes to the service's own sockets in protocols that are there anyway.
 //! What cannot be is refused by itself, with its place; all else holds.
 
 mod entry;
 mod json;
 mod nearest;
+mod reading;
 mod silence;
 mod thresholds;
 
@@ -27,32 +28,15 @@ pub use thresholds::Thresholds;
 
 use crate::recognise::Recognised;
 use crate::words::sentence;
-use entry::{Entry, Given, known_kind};
-use json::{Shape, Value, Wrong};
-use nearest::nearest;
-use thresholds::NAMES as LIMITS;
+use entry::Entry;
 
 /// Where the file is in a container.
 pub const FILE: &str = "/etc/diogenes/container.json";
 /// Longest file that is read, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// The label that holds the same as the file.
-const WHOLE: &str = "container";
-/// What labels that say one thing each are called after `io.diogenes.`.
-const SERVICE: &str = "service";
-const THRESHOLDS: &str = "thresholds";
-const SILENCE: &str = "silence";
-/// What the names of all labels of this project begin with.
-const PREFIX: &str = "io.diogenes.";
-/// The keys of the whole.
-const KEYS: [&str; 3] = ["services", THRESHOLDS, SILENCE];
-/// Most services that are told of by labels alone.
-const MAX_LABELLED: usize = 64;
 /// Most refusals that are told one by one.
 const MAX_REFUSED: usize = 16;
-/// Longest piece of a wrong word that is repeated, in characters.
-const SHOWN: usize = 40;
 /// The finding that some are refused.
 const CODE: &str = "own-words-refused";
 
@@ -107,46 +91,7 @@ pub struct Own {
     pub thresholds: Thresholds,
 }
 
-/// Whose words are read.
-type Source<'a> = Option<&'a str>;
-
 impl OwnWords {
-    /// Reads the file, and the labels as `docker run --label` takes them (`name=value`). Of two that say the same thing
-    /// of a service or limit differently, the first counts: labels before the label that is a text, and that before the
-    /// file. Never fails: what is wrong is among [`Self::refused`].
-    #[must_use]
-    pub fn read(file: Option<&[u8]>, labels: &[Untrusted]) -> Self {
-        let mut words = Self::default();
-        let mut whole = None;
-        for label in labels {
-            let Some((name, value)) = label.as_raw().split_once('=') else {
-                continue;
-            };
-            match name.strip_prefix(PREFIX) {
-                Some(WHOLE) => whole = Some((name, value)),
-                Some(rest) => {
-                    if let Err(what) = words.labelled(rest, value) {
-                        words.refuse(Some(name), None, what);
-                    }
-                }
-                None => {}
-            }
-        }
-        match whole {
-            // No JSON ends so, but every text that was cut on its way here.
-            Some((name, value)) if value.ends_with('…') => {
-                let what = "it is too long for a label, and not read; put it into the file";
-                words.refuse(Some(name), None, what.to_owned());
-            }
-            Some((name, value)) => words.text(Some(name), value.as_bytes()),
-            None => {}
-        }
-        if let Some(file) = file {
-            words.text(None, file);
-        }
-        words
-    }
-
     /// Notes that there is a file that could not be read.
     pub fn unreadable(&mut self, why: &str) {
         self.refuse(None, None, why.to_owned());
@@ -231,190 +176,9 @@ impl OwnWords {
         })
     }
 
-    fn refuse(&mut self, source: Source<'_>, place: Option<Place>, what: String) {
-        if self.refused.len() == MAX_REFUSED {
-            self.beyond += 1;
-            return;
-        }
-        self.refused.push(Refused {
-            label: source.map(shown),
-            place,
-            what,
-        });
-    }
-
     /// How much was refused so far.
     fn refusals(&self) -> usize {
         self.refused.len() + self.beyond
-    }
-
-    fn refuse_at(&mut self, source: Source<'_>, (place, what): Wrong) {
-        self.refuse(source, Some(place), what);
-    }
-
-    /// A label that says one thing.
-    fn labelled(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let ours = [WHOLE, SERVICE, THRESHOLDS, SILENCE];
-        let (room, rest) = name.split_once('.').unwrap_or((name, ""));
-        match room {
-            SERVICE => self.labelled_service(rest, value),
-            THRESHOLDS => self.threshold(rest, Given::Label(value)),
-            SILENCE if rest.is_empty() => {
-                for code in value.split(',') {
-                    self.silence(code.trim())?;
-                }
-                Ok(())
-            }
-            // Others of this name are for the supervisor, or were put there by `bake`.
-            _ => match nearest(room, &ours) {
-                None => Ok(()),
-                Some(near) => Err(format!(
-                    "this label means nothing; the nearest is {PREFIX}{near}"
-                )),
-            },
-        }
-    }
-
-    /// `8080.name`, `redis.probe`.
-    fn labelled_service(&mut self, rest: &str, value: &str) -> Result<(), String> {
-        let (sign, key) = rest.rsplit_once('.').ok_or_else(|| {
-            format!("expected {PREFIX}{SERVICE}.PORT.name, or a kind for the port, and role, probe, expect or every for the name")
-        })?;
-        let mut meaning = entry::Meaning::default();
-        if sign.bytes().all(|byte| byte.is_ascii_digit()) {
-            meaning.set("port", Given::Label(sign))?;
-        } else {
-            meaning.kind = Some(known_kind(sign)?);
-        }
-        let known = self
-            .entries
-            .iter()
-            .position(|entry| entry.meaning == meaning);
-        let mut entry = known.map_or_else(Entry::default, |at| self.entries[at].clone());
-        entry.set(key, Given::Label(value))?;
-        entry.meaning = meaning;
-        match known {
-            Some(at) => self.entries[at] = entry,
-            None if self.entries.len() < MAX_LABELLED => self.entries.push(entry),
-            None => return Err(format!("labels tell of at most {MAX_LABELLED} services")),
-        }
-        Ok(())
-    }
-
-    /// The file, or the label that is like it.
-    fn text(&mut self, source: Source<'_>, text: &[u8]) {
-        if text.len() > MAX_BYTES {
-            let what = format!("it is longer than {MAX_BYTES} bytes, and not read");
-            return self.refuse(source, None, what);
-        }
-        let read = json::read(text).and_then(|whole| {
-            self.each(source, &whole, &KEYS, &mut |words, key, value| match key {
-                "services" => words.services(source, value),
-                THRESHOLDS => words.each(source, value, &LIMITS, &mut |words, name, value| {
-                    let said = words.threshold(name, Given::Json(value));
-                    said.map_err(|what| value.wrong(what))
-                }),
-                _ => words.silences_in(source, value),
-            })
-        });
-        if let Err(wrong) = read {
-            self.refuse_at(source, wrong);
-        }
-    }
-
-    /// Takes in the members of an object that have one of these names. Whatever is wrong is noted, member by member.
-    fn each(
-        &mut self,
-        source: Source<'_>,
-        object: &Value,
-        known: &[&str],
-        take: &mut dyn FnMut(&mut Self, &str, &Value) -> Result<(), Wrong>,
-    ) -> Result<(), Wrong> {
-        let Shape::Object(members) = &object.shape else {
-            return Err(object.not("an object in { }"));
-        };
-        for (at, (place, key, value)) in members.iter().enumerate() {
-            let taken = if members[..at].iter().any(|(_, earlier, _)| earlier == key) {
-                let what = format!("\"{}\" is said twice; the first counts", shown(key));
-                Err((*place, what))
-            } else if known.contains(&key.as_str()) {
-                take(self, key, value)
-            } else {
-                Err((*place, unknown("key", key, known, "")))
-            };
-            if let Err(wrong) = taken {
-                self.refuse_at(source, wrong);
-            }
-        }
-        Ok(())
-    }
-
-    fn services(&mut self, source: Source<'_>, list: &Value) -> Result<(), Wrong> {
-        let Shape::List(items) = &list.shape else {
-            return Err(list.not("a list in [ ]"));
-        };
-        for item in items {
-            let before = self.refusals();
-            let mut entry = Entry::default();
-            let read = self.each(source, item, &entry::KEYS, &mut |words, key, value| {
-                if key == "match" {
-                    let meaning = &mut entry.meaning;
-                    return words.each(source, value, &entry::SIGNS, &mut |_, sign, value| {
-                        let set = meaning.set(sign, Given::Json(value));
-                        set.map_err(|what| value.wrong(what))
-                    });
-                }
-                let set = entry.set(key, Given::Json(value));
-                set.map_err(|what| value.wrong(what))
-            });
-            // An entry with a mistake in it counts as not there.
-            let is_whole = self.refusals() == before;
-            let read = read.and_then(|()| match entry.lacks() {
-                Some(what) if is_whole => Err(item.wrong(what)),
-                _ => Ok(()),
-            });
-            match read {
-                Err(wrong) => self.refuse_at(source, wrong),
-                Ok(()) if is_whole => self.entries.push(entry),
-                Ok(()) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn threshold(&mut self, name: &str, given: Given<'_>) -> Result<(), String> {
-        let at = LIMITS.iter().position(|known| *known == name);
-        let at = at.ok_or_else(|| unknown("limit", name, &LIMITS, ""))?;
-        let (least, most) = thresholds::BOUNDS[at];
-        let number = given.number(least, most)?;
-        self.said[at].get_or_insert(number);
-        Ok(())
-    }
-
-    fn silences_in(&mut self, source: Source<'_>, list: &Value) -> Result<(), Wrong> {
-        let Shape::List(items) = &list.shape else {
-            return Err(list.not("a list in [ ]"));
-        };
-        for item in items {
-            let said = match &item.shape {
-                Shape::Text(code) => self.silence(code).map_err(|what| item.wrong(what)),
-                _ => Err(item.not("the code of a finding")),
-            };
-            if let Err(wrong) = said {
-                self.refuse_at(source, wrong);
-            }
-        }
-        Ok(())
-    }
-
-    fn silence(&mut self, code: &str) -> Result<(), String> {
-        let known = silence::FINDINGS.into_iter().find(|known| *known == code);
-        let instead = "only what the companion itself finds can be silenced, by its code in `diogenes status NAME`";
-        let code = known.ok_or_else(|| unknown("finding", code, &silence::FINDINGS, instead))?;
-        if !self.silences(code) {
-            self.silenced.push(code);
-        }
-        Ok(())
     }
 }
 
@@ -429,25 +193,6 @@ impl fmt::Display for Refused {
         }
         write!(f, ": {}", self.what)
     }
-}
-
-/// That a word is not known, and which was perhaps meant; else `instead`, or all that are known.
-fn unknown(what: &str, word: &str, known: &[&str], instead: &str) -> String {
-    let near = nearest(word, known);
-    let word = shown(word);
-    let all = || format!("there are {}", known.join(", "));
-    let advice = match near {
-        Some(near) => format!("the nearest is \"{near}\""),
-        None if instead.is_empty() => all(),
-        None => instead.to_owned(),
-    };
-    format!("no {what} is called \"{word}\"; {advice}")
-}
-
-/// A piece of the container's own text that is fit to be shown.
-fn shown(word: &str) -> String {
-    let start: String = word.chars().take(SHOWN).collect();
-    Untrusted::new(start).to_string()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use diogenes_proto::{Health, ProbeKind, ProbeOutcome, ProbeTarget, Report, Servi
 use proptest::prelude::*;
 
 use super::json::MAX_ITEMS;
+use super::reading::MAX_LABELLED;
 use super::*;
 use crate::assess::{Assessor, Due};
 use crate::scene::{self, Scene, at};
@@ -138,7 +139,7 @@ fn who_is_not_to_be_asked_leaves_the_others_their_health() {
     assert_eq!(report.health, Health::Healthy);
     assert_eq!(
         report.reason.as_raw(),
-        "Worker works; 1 service is not to be asked"
+        "Worker works; 1 service not to be asked"
     );
     // That it has ended nobody has to ask.
     assessor.observe(at(20_000), &shop().without(7).snapshot);
@@ -394,9 +395,10 @@ fn a_label_that_cannot_be_is_refused_by_its_name() {
         "io.diogenes.service.name=x",
         "io.diogenes.service.8080.role=apy",
         "io.diogenes.services.8080.role=api",
-        "io.diogenes.silence=run-as-root",
+        "io.diogenes.silence=run-as-root, crash-loop",
         "io.diogenes.thresholds.restarts=many",
         "io.diogenes.container={\n!",
+        "io.diogenes.service.redis.expect=204",
         "io.diogenes.service.8080.name=Shop",
     ]);
     let words = OwnWords::read(None, &labels);
@@ -410,10 +412,11 @@ fn a_label_that_cannot_be_is_refused_by_its_name() {
             "label io.diogenes.services.8080.role: this label means nothing; the nearest is io.diogenes.service",
             "label io.diogenes.silence: no finding is called \"run-as-root\"; the nearest is \"runs-as-root\"",
             "label io.diogenes.thresholds.restarts: expected a whole number from 1 to 60",
+            "label io.diogenes.service.redis.expect: \"expect\" is a status, for which \"probe\" must be a path",
             "label io.diogenes.container, line 2, column 1: it is no JSON: expected a text in quotes, closed on its line",
         ]
     );
-    assert_eq!(words.counts(), (1, 0, 0));
+    assert_eq!(words.counts(), (2, 0, 1));
 }
 
 #[test]
@@ -454,7 +457,10 @@ fn the_reference_is_complete_and_its_example_can_be() {
     let words = words(example);
     assert_eq!(refused(&words), [""; 0]);
     assert_eq!(words.counts(), (3, 2, 1));
-    let names = entry::KEYS.into_iter().chain(entry::SIGNS).chain(LIMITS);
+    let names = entry::KEYS
+        .into_iter()
+        .chain(entry::SIGNS)
+        .chain(thresholds::NAMES);
     let names = names.chain(silence::FINDINGS).chain([CODE, FILE]);
     for name in names.chain(ProbeKind::protocols().filter(|protocol| *protocol != "http")) {
         assert!(page.contains(&format!("`{name}`")), "{name}");
