@@ -15,8 +15,6 @@
 //! Some processes let nobody look into them. A socket that nobody else holds, made by their user, is theirs where that
 //! user has no other such program.
 
-use std::collections::BTreeSet;
-
 use diogenes_proto::Listener;
 use rustix::io::Errno;
 
@@ -60,12 +58,13 @@ impl Owners {
         }
         // The new ones and those whose turn it is; in a crowd, of the new ones one of each kind, and first those.
         walk.go(processes, tree, USUAL_WALK, |known| known.walk_due);
-        let kinds: BTreeSet<Kind> = processes
+        let mut kinds: Vec<Kind> = processes
             .holders_mut()
             .filter(|known| known.kind != 0 && !known.holds.is_empty())
             .map(|known| known.kind)
             .collect();
-        let is_likely = |known: &Known| known.walk_owed && kinds.contains(&known.kind);
+        kinds.sort_unstable();
+        let is_likely = |known: &Known| known.walk_owed && kinds.binary_search(&known.kind).is_ok();
         walk.go(processes, tree, USUAL_WALK, is_likely);
         if walk.misses_one(processes, &self.ownerless) {
             walk.go(processes, tree, USUAL_WALK, |known| known.walk_owed);
