@@ -23,7 +23,7 @@ use crate::processes::{Known, ProcessTable, Standing};
 use crate::tree::Tree;
 
 /// Descriptors looked at in a usual walk. Servers listen before they accept, so listeners come early.
-const USUAL_WALK: usize = 1024;
+const USUAL_WALK: usize = 256;
 /// Descriptors looked at where a listener is owned by nobody else.
 const LONG_WALK: usize = 65_536;
 /// Most pairs of listener and owner that are kept, whatever a container does.
@@ -57,7 +57,7 @@ impl Owners {
             walk.pairs += known.holds.len();
         }
         // The new ones and those whose turn it is; in a crowd, of the new ones one of each kind, and first those.
-        walk.go(processes, tree, USUAL_WALK, |known| known.walk_due);
+        walk.go(processes, tree, USUAL_WALK, &|known| known.walk_due);
         let mut kinds: Vec<Kind> = processes
             .holders_mut()
             .filter(|known| known.kind != 0 && !known.holds.is_empty())
@@ -65,15 +65,15 @@ impl Owners {
             .collect();
         kinds.sort_unstable();
         let is_likely = |known: &Known| known.walk_owed && kinds.binary_search(&known.kind).is_ok();
-        walk.go(processes, tree, USUAL_WALK, is_likely);
+        walk.go(processes, tree, USUAL_WALK, &is_likely);
         if walk.misses_one(processes, &self.ownerless) {
-            walk.go(processes, tree, USUAL_WALK, |known| known.walk_owed);
+            walk.go(processes, tree, USUAL_WALK, &|known| known.walk_owed);
         }
         if walk.misses_one(processes, &self.ownerless) {
-            walk.go(processes, tree, USUAL_WALK, |known| !known.walk_due);
+            walk.go(processes, tree, USUAL_WALK, &|known| !known.walk_due);
             if walk.misses_one(processes, &[]) {
                 let long = |known: &Known| known.descriptors > USUAL_WALK;
-                walk.go(processes, tree, LONG_WALK, long);
+                walk.go(processes, tree, LONG_WALK, &long);
             }
         }
         if walk.overfull {
@@ -127,7 +127,7 @@ impl Walk {
         processes: &mut ProcessTable,
         tree: &mut Tree,
         limit: usize,
-        wanted: impl Fn(&Known) -> bool,
+        wanted: &dyn Fn(&Known) -> bool,
     ) {
         let counts = processes.counts_descriptors();
         for known in processes.holders_mut().filter(|known| wanted(known)) {
