@@ -131,9 +131,9 @@ impl Walk {
     ) {
         let counts = processes.counts_descriptors();
         for known in processes.holders_mut().filter(|known| wanted(known)) {
-            self.pairs -= known.holds.len();
+            let before = known.holds.len();
+            self.pairs -= before;
             let mut holds = std::mem::take(&mut known.holds);
-            holds.clear();
             let result = tree.descriptors(known.pid(), limit, !counts, &mut |_, target| {
                 if let Some(inode) = socket_inode(target).filter(|inode| self.wants(*inode)) {
                     if self.pairs + holds.len() < MAX_PAIRS {
@@ -143,6 +143,9 @@ impl Walk {
                     }
                 }
             });
+            // What it held before may lie beyond the limit. All else it holds no more.
+            let is_cut = matches!(result, Ok(count) if count > limit);
+            holds.drain(..if is_cut { 0 } else { before });
             // Several descriptors may be the same socket.
             holds.sort_unstable();
             holds.dedup();
@@ -151,7 +154,7 @@ impl Walk {
             (known.walk_due, known.walk_owed) = (true, false);
             known.denied = matches!(result, Err(Errno::ACCESS | Errno::PERM));
             known.count(match result {
-                Ok(count) if count <= limit || !counts => u64::try_from(count).ok(),
+                Ok(count) if !is_cut || !counts => u64::try_from(count).ok(),
                 _ if counts => tree.size(known.pid(), "fd").ok(),
                 _ => None,
             });
