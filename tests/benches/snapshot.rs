@@ -38,7 +38,7 @@ const REPORTS: usize = 100;
 const RUNS: usize = 5;
 /// Until then a process counts as young, and is read in full by each snapshot.
 const GROWN_UP: Duration = Duration::from_secs(6);
-/// What the connections' ends are told to be taken from each other's port.
+/// The crowd's ports begin here; those that connections are made to end below it.
 const FIRST_PORT: u16 = 20_000;
 
 fn main() {
@@ -73,7 +73,7 @@ fn inside() {
         let held = hold(connections, limit.unwrap_or(u64::MAX));
         let mut cold = Vec::new();
         for crowd in 1..=CROWDS {
-            let members = gather(PROCESSES - held.0.len());
+            let _members = gather(PROCESSES - held.0.len());
             let (companion, first) = Companion::start(&folder.path().join("agent.sock"));
             cold.push(first);
             if crowd < CROWDS {
@@ -89,7 +89,6 @@ fn inside() {
                 );
             }
             medians.push(ours);
-            drop(members);
         }
     }
     let ratio = |index: usize| medians[index].as_secs_f64() / medians[0].as_secs_f64();
@@ -174,6 +173,7 @@ impl Companion {
     fn start(socket: &Path) -> (Self, Duration) {
         let mut command = Command::new(dist("diogenes-agent"));
         let command = command.arg("serve").arg("--socket").arg(socket);
+        command.stderr(Stdio::null());
         let process = Processes(vec![command.spawn().expect("a companion")]);
         let peer = Peer::connect(socket);
         let mut companion = Self { process, peer };

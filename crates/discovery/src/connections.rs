@@ -8,8 +8,6 @@
 //! The kernel walks all connections to answer, so this is no part of a scan. Where it cannot be seen, nothing is told:
 //! that somebody has no connection must be sure.
 
-use std::collections::BTreeSet;
-
 use diogenes_linux::sock_diag::{Connection, SockDiag};
 use diogenes_proto::Untrusted;
 
@@ -23,7 +21,7 @@ const MAX_TOLD: usize = 8;
 
 /// What these processes are connected to, in words; None where that cannot be seen whole.
 pub(crate) fn of(pids: &[u32], tree: &mut Tree, diag: &mut SockDiag) -> Option<Vec<Untrusted>> {
-    let mut inodes = BTreeSet::new();
+    let mut inodes = Vec::new();
     for pid in pids {
         let mut take = |_, target: &[u8]| inodes.extend(socket_inode(target));
         let count = tree.descriptors(*pid, MAX_DESCRIPTORS, false, &mut take);
@@ -31,20 +29,17 @@ pub(crate) fn of(pids: &[u32], tree: &mut Tree, diag: &mut SockDiag) -> Option<V
             return None;
         }
     }
-    let inodes: Vec<u64> = inodes.into_iter().collect();
+    inodes.sort_unstable();
+    inodes.dedup();
     if inodes.is_empty() {
         return Some(Vec::new());
     }
     let tcp = diag.tcp_connected(&inodes).ok()?.sockets;
-    let ports: BTreeSet<u16> = outward(&tcp).map(|one| one.remote.port()).collect();
-    let mut told: Vec<Untrusted> = ports
-        .into_iter()
-        .map(|port| Untrusted::new(format!("port {port}")))
-        .collect();
+    let ports = outward(&tcp).map(|one| Untrusted::new(format!("port {}", one.remote.port())));
+    let told: Vec<Untrusted> = ports.take(MAX_TOLD).collect();
     if told.is_empty() {
-        told = named_peers(&inodes, diag)?;
+        return named_peers(&inodes, diag);
     }
-    told.truncate(MAX_TOLD);
     Some(told)
 }
 
@@ -65,12 +60,10 @@ fn named_peers(inodes: &[u64], diag: &mut SockDiag) -> Option<Vec<Untrusted>> {
     }
     let ours = dump.sockets.iter();
     let ours = ours.filter(|socket| inodes.binary_search(&socket.inode).is_ok());
-    let peers: BTreeSet<u64> = ours
-        .filter_map(|socket| socket.peer.filter(|peer| *peer != 0))
-        .collect();
+    let peers = ours.filter_map(|socket| socket.peer.filter(|peer| *peer != 0));
     let name = |peer: u64| match dump.sockets.iter().find(|socket| socket.inode == peer) {
         Some(listed) => Some(Untrusted::from_bytes(listed.name.as_deref()?)),
         None => Some("a Unix socket".into()),
     };
-    Some(peers.into_iter().filter_map(name).collect())
+    Some(peers.filter_map(name).take(MAX_TOLD).collect())
 }

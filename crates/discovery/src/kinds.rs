@@ -4,7 +4,6 @@
 //! What was worked out for the first of a kind need not be worked out for the others, and where the first holds no
 //! listener, the others rarely do.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use diogenes_proto::{Process, Untrusted};
@@ -12,9 +11,9 @@ use diogenes_proto::{Process, Untrusted};
 /// A kind, by a hash.
 pub(crate) type Kind = u64;
 
-/// The kinds that were met in one scan.
+/// The kinds that were met in one scan, ascending.
 #[derive(Debug, Default)]
-pub(crate) struct Kinds(BTreeMap<Kind, CommandLine>);
+pub(crate) struct Kinds(Vec<(Kind, CommandLine)>);
 
 /// A command line as it is told, and whether part of it was left out.
 pub(crate) type CommandLine = (Vec<Untrusted>, bool);
@@ -31,9 +30,15 @@ impl Kinds {
     ) -> (Kind, CommandLine, bool) {
         let mut hasher = DefaultHasher::new();
         (process.parent_pid, process.uid, &process.name, bytes).hash(&mut hasher);
-        let (kind, before) = (hasher.finish(), self.0.len());
-        let command_line = self.0.entry(kind).or_insert_with(told).clone();
-        (kind, command_line, self.0.len() > before)
+        let kind = hasher.finish();
+        match self.0.binary_search_by_key(&kind, |known| known.0) {
+            Ok(place) => (kind, self.0[place].1.clone(), false),
+            Err(place) => {
+                let command_line = told();
+                self.0.insert(place, (kind, command_line.clone()));
+                (kind, command_line, true)
+            }
+        }
     }
 }
 

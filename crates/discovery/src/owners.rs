@@ -15,8 +15,6 @@
 //! Some processes let nobody look into them. A socket that nobody else holds, made by their user, is theirs where that
 //! user has no other such program.
 
-use std::collections::BTreeSet;
-
 use diogenes_proto::Listener;
 use rustix::io::Errno;
 
@@ -25,7 +23,7 @@ use crate::processes::{Known, ProcessTable, Standing};
 use crate::tree::Tree;
 
 /// Descriptors looked at in a usual walk. Servers listen before they accept, so listeners come early.
-const USUAL_WALK: usize = 1024;
+const USUAL_WALK: usize = 256;
 /// Descriptors looked at where a listener is owned by nobody else.
 const LONG_WALK: usize = 65_536;
 /// Most pairs of listener and owner that are kept, whatever a container does.
@@ -59,22 +57,23 @@ impl Owners {
             walk.pairs += known.holds.len();
         }
         // The new ones and those whose turn it is; in a crowd, of the new ones one of each kind, and first those.
-        walk.go(processes, tree, USUAL_WALK, |known| known.walk_due);
-        let kinds: BTreeSet<Kind> = processes
+        walk.go(processes, tree, USUAL_WALK, &|known| known.walk_due);
+        let mut kinds: Vec<Kind> = processes
             .holders_mut()
             .filter(|known| known.kind != 0 && !known.holds.is_empty())
             .map(|known| known.kind)
             .collect();
-        let is_likely = |known: &Known| known.walk_owed && kinds.contains(&known.kind);
-        walk.go(processes, tree, USUAL_WALK, is_likely);
+        kinds.sort_unstable();
+        let is_likely = |known: &Known| known.walk_owed && kinds.binary_search(&known.kind).is_ok();
+        walk.go(processes, tree, USUAL_WALK, &is_likely);
         if walk.misses_one(processes, &self.ownerless) {
-            walk.go(processes, tree, USUAL_WALK, |known| known.walk_owed);
+            walk.go(processes, tree, USUAL_WALK, &|known| known.walk_owed);
         }
         if walk.misses_one(processes, &self.ownerless) {
-            walk.go(processes, tree, USUAL_WALK, |known| !known.walk_due);
+            walk.go(processes, tree, USUAL_WALK, &|known| !known.walk_due);
             if walk.misses_one(processes, &[]) {
                 let long = |known: &Known| known.descriptors > USUAL_WALK;
-                walk.go(processes, tree, LONG_WALK, long);
+                walk.go(processes, tree, LONG_WALK, &long);
             }
         }
         if walk.overfull {
@@ -128,13 +127,13 @@ impl Walk {
         processes: &mut ProcessTable,
         tree: &mut Tree,
         limit: usize,
-        wanted: impl Fn(&Known) -> bool,
+        wanted: &dyn Fn(&Known) -> bool,
     ) {
         let counts = processes.counts_descriptors();
         for known in processes.holders_mut().filter(|known| wanted(known)) {
-            self.pairs -= known.holds.len();
+            let before = known.holds.len();
+            self.pairs -= before;
             let mut holds = std::mem::take(&mut known.holds);
-            holds.clear();
             let result = tree.descriptors(known.pid(), limit, !counts, &mut |_, target| {
                 if let Some(inode) = socket_inode(target).filter(|inode| self.wants(*inode)) {
                     if self.pairs + holds.len() < MAX_PAIRS {
@@ -144,6 +143,9 @@ impl Walk {
                     }
                 }
             });
+            // What it held before may lie beyond the limit. All else it holds no more.
+            let is_cut = matches!(result, Ok(count) if count > limit);
+            holds.drain(..if is_cut { 0 } else { before });
             // Several descriptors may be the same socket.
             holds.sort_unstable();
             holds.dedup();
@@ -152,7 +154,7 @@ impl Walk {
             (known.walk_due, known.walk_owed) = (true, false);
             known.denied = matches!(result, Err(Errno::ACCESS | Errno::PERM));
             known.count(match result {
-                Ok(count) if count <= limit || !counts => u64::try_from(count).ok(),
+                Ok(count) if !is_cut || !counts => u64::try_from(count).ok(),
                 _ if counts => tree.size(known.pid(), "fd").ok(),
                 _ => None,
             });
