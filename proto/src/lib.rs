@@ -39,6 +39,6 @@ pub use probe::{ProbeKind, ProbeOutcome, ProbeSpec, ProbeTarget, Verdict};
 pub use report::Report;
 pub use request::Request;
 pub use service::{Activity, Finding, Health, ProbeStats, Service, Severity};
-pub use snapshot::{Listener, Process, Resources, Snapshot, Transport};
+pub use snapshot::{Disk, Listener, Process, Resources, Snapshot, Transport};
 pub use timestamp::Timestamp;
 pub use untrusted::Untrusted;

@@ -15,6 +15,7 @@
 //! what the installed packages tell of a program.
 //! [`identity`] is for the supervisor: which container a process is in, seen from outside.
 
+mod disks;
 mod frameworks;
 pub mod identity;
 mod listeners;

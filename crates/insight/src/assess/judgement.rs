@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use diogenes_proto::{Health, ProbeKind, ProbeOutcome, Timestamp, Untrusted, Verdict};
 
-use super::condition::Recovery;
+use super::condition::{Recovery, what_is_left};
 use super::track::{Presence, Track};
 use crate::order::sort_by_key;
 use crate::recognise::socket_words;
@@ -269,13 +269,19 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
     Some(fact(Health::Degraded, words))
 }
 
-fn resources(track: &Track) -> Option<Fact> {
-    let near = track.condition.descriptors?;
-    let words = format!(
-        "pid {} has {} of {} file descriptors open",
-        near.pid, near.open, near.limit
-    );
-    Some(fact(Health::Degraded, words))
+fn resources(track: &Track) -> impl Iterator<Item = Fact> {
+    let descriptors = track.condition.descriptors.map(|near| {
+        let words = format!(
+            "pid {} has {} of {} file descriptors open",
+            near.pid, near.open, near.limit
+        );
+        fact(Health::Degraded, words)
+    });
+    let disk = track.condition.full_disk.as_ref().map(|disk| {
+        let words = format!("{}, where it keeps files", what_is_left(disk));
+        fact(Health::Degraded, words)
+    });
+    disk.into_iter().chain(descriptors)
 }
 
 fn protocol(track: &Track, now: Timestamp) -> Fact {

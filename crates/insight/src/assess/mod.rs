@@ -90,7 +90,7 @@ impl Assessor {
         let were_running: Vec<bool> = self.tracks.iter().map(Track::is_running).collect();
         let mut fresh = Vec::new();
         for (service, known) in seen.into_iter().zip(matches) {
-            let condition = Condition::of(&service, &processes);
+            let condition = Condition::of(&service, &processes, &snapshot.resources.disks);
             match known {
                 Some(index) => {
                     is_seen[index] = true;

@@ -1,4 +1,4 @@
-use diogenes_proto::{Activity, ProbeKind, ProbeStats, Report, Verdict, line};
+use diogenes_proto::{Activity, Disk, ProbeKind, ProbeStats, Report, Verdict, line};
 use proptest::prelude::*;
 
 use super::*;
@@ -750,6 +750,43 @@ fn a_crash_loop_is_found() {
     play.look();
     assert_eq!(play.codes(), Vec::<String>::new());
     assert_eq!(play.first().0, Health::Healthy);
+}
+
+#[test]
+fn a_full_disk_is_told_of_and_whoever_keeps_files_there_is_degraded() {
+    let disk = |point: &str, free_bytes: u64, holders: &[u32]| Disk {
+        point: point.into(),
+        total_bytes: 64 << 20,
+        free_bytes,
+        free_inodes: None,
+        holders: holders.to_vec(),
+    };
+    let mut scene = scene::redis();
+    scene.snapshot.resources.disks = vec![disk("/tmp", 0, &[]), disk("/cache", 3 << 20, &[17])];
+    let mut play = Play::healthy(scene.clone());
+    assert_eq!(play.codes(), ["disk-full", "disk-nearly-full"]);
+    assert_eq!(play.first().0, Health::Healthy, "it keeps nothing there");
+
+    scene.snapshot.resources.disks = vec![disk("/var/lib/redis", 8192, &[1, 17])];
+    play.see(scene.clone());
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Degraded);
+    assert_eq!(
+        why,
+        "the file system at /var/lib/redis has 8 KiB of 64 MiB left, where it keeps files"
+    );
+    assert_eq!(play.codes(), ["disk-full"]);
+    scene.snapshot.resources.disks.clear();
+    play.see(scene);
+    assert_eq!(play.first().0, Health::Healthy);
+
+    // Room, but no more files.
+    let mut without_inodes = disk("/srv", 60 << 20, &[17]);
+    without_inodes.free_inodes = Some(0);
+    let mut scene = scene::redis();
+    scene.snapshot.resources.disks = vec![without_inodes];
+    play.see(scene);
+    assert!(play.first().1.contains("room for 0 more files"));
 }
 
 #[test]
