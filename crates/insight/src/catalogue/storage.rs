@@ -130,7 +130,11 @@ pub(super) const KINDS: &[Kind] = &[
         kind: "registry",
         name: "Container registry",
         // The official image: /bin/registry; answers its base path by 200 or 401.
-        marks: &[Executable("bin/registry"), Executable("zot")],
+        marks: &[
+            Executable("bin/registry"),
+            Executable("docker-registry"),
+            Executable("zot"),
+        ],
         default_port: Some(5000),
         readiness: Some("/v2/"),
         ..OBJECTS
