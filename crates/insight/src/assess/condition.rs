@@ -12,6 +12,9 @@ use crate::words::bytes;
 /// A process is near its limit of file descriptors from this share of it on.
 const FD_LIMIT_PERCENT: u64 = 90;
 
+/// A queue that stands still, or is full, for so long is no burst.
+pub(crate) const BURST: Duration = Duration::from_secs(5);
+
 /// So little is left of a full disk: less than this share, and less than these bytes. An append fails sooner or later.
 const FULL_PERCENT: u64 = 99;
 const FULL_BYTES: u64 = 64 << 20;
@@ -222,7 +225,7 @@ impl Stuck {
     /// For how long, where that is long enough to mean anything.
     pub(crate) fn lasting(&self, now: Timestamp) -> Option<Duration> {
         let lasting = now.since(self.since);
-        (lasting >= Duration::from_secs(2)).then_some(lasting)
+        (lasting >= BURST).then_some(lasting)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use diogenes_proto::{Health, ProbeKind, ProbeOutcome, Timestamp, Untrusted, Verdict};
 
-use super::condition::{Recovery, what_is_left};
+use super::condition::{BURST, Recovery, what_is_left};
 use super::track::{Presence, Track};
 use crate::order::sort_by_key;
 use crate::recognise::socket_words;
@@ -17,8 +17,6 @@ use crate::words::{clock, sentence, span};
 
 /// Most sentences of evidence of one service.
 const MAX_EVIDENCE: usize = 8;
-/// A full queue that lasts so long is no burst.
-const BURST: Duration = Duration::from_secs(5);
 
 /// In a word, what is wrong with a service: it becomes the code of its finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -391,7 +389,7 @@ fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
 fn alive(track: &Track, outcome: &ProbeOutcome) -> Fact {
     let words = outcome.evidence.to_string();
     let protocol = outcome.protocol.as_deref();
-    if protocol == Some("tls") {
+    if protocol == Some("tls") && !track.does_only_tls() {
         return fact(
             Health::Unknown,
             format!("{words}; what lies below cannot be asked"),

@@ -419,7 +419,7 @@ fn a_queue_that_does_not_move_is_trouble() {
         (2, Health::Degraded),
         (1, Health::Healthy),
     ] {
-        play.wait(3_000);
+        play.wait(6_000);
         play.see(queue(scene::redis(), waiting));
         assert_eq!(play.first().0, health, "{waiting} at {}", play.now_ms);
     }

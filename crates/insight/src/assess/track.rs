@@ -12,7 +12,7 @@ use super::judgement::{Judgement, judge};
 use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
 use super::start::Start;
 use crate::catalogue::{self, Kind, protocol, refined};
-use crate::recognise::Recognised;
+use crate::recognise::{FRONT_ROLE, Recognised};
 
 /// How long a service may take to answer for the first time.
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
@@ -439,7 +439,11 @@ impl Track {
     }
 
     /// What it answered.
-    pub(crate) fn probed(&mut self, outcome: ProbeOutcome, now: Timestamp) {
+    pub(crate) fn probed(&mut self, mut outcome: ProbeOutcome, now: Timestamp) {
+        // It did try to go where it was asked to, which is all it does.
+        if outcome.verdict == Verdict::Failing && self.seen.entry.is_some_and(|it| it.forwards) {
+            outcome.verdict = Verdict::Alive;
+        }
         let asked = self.probe();
         let kind = asked.as_ref().map(|spec| spec.kind);
         let pause = kind.map_or(SPARING, interval);
@@ -455,7 +459,8 @@ impl Track {
         }
         match outcome.verdict {
             Verdict::Alive => {
-                self.proven |= outcome.protocol.as_deref() != Some("tls");
+                let is_mere_tls = outcome.protocol.as_deref() == Some("tls");
+                self.proven |= !is_mere_tls || self.does_only_tls();
                 self.failures = 0;
                 self.schedule.again_in(now, pause);
             }
@@ -613,6 +618,12 @@ impl Track {
                 ..Learnt::default()
             };
         }
+    }
+
+    /// Whether TLS is all it does: what lies below is somebody else's.
+    pub(crate) fn does_only_tls(&self) -> bool {
+        let does = |entry: &Kind| entry.probe == ProbeKind::Tls && entry.role == FRONT_ROLE;
+        self.entry().is_some_and(does)
     }
 
     /// Whether it is what it claims, though it answers in another protocol.

@@ -248,7 +248,6 @@ pub(super) const KINDS: &[Kind] = &[
             Executable("murmur.x86"),
         ],
         role: "chat",
-        probe: ProbeKind::Tls,
         default_port: Some(64_738),
         ..OTHER
     },
