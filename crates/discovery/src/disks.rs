@@ -7,8 +7,8 @@
 //! To ask may hang for ever where a volume is dead. So whatever lies on the network or in a program of somebody's is not
 //! asked, nor what is mounted below it, and all of it is done on a thread that can be given up.
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use diogenes_proto::{Disk, Untrusted};
@@ -20,8 +20,8 @@ use crate::tree::Tree;
 
 /// Between two questions.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// To ask takes microseconds where nothing is dead.
-const ANSWER_WAIT: Duration = Duration::from_millis(20);
+/// To ask takes some hundred microseconds where nothing is dead. What takes longer is told at the next scan.
+const ANSWER_WAIT: Duration = Duration::from_millis(2);
 /// From this share in use on, of room or of inodes, a file system is told of.
 const NEARLY_FULL_PERCENT: u64 = 95;
 /// Most that are told of; most processes, and descriptors of each, that are looked at for who has files there.
@@ -42,8 +42,8 @@ const SHARED_MEMORY: &str = "/dev/shm";
 #[derive(Debug, Default)]
 pub(crate) struct Disks {
     asked_at: Option<Instant>,
-    /// Where the answer comes, while a thread asks.
-    running: Option<Receiver<Vec<Disk>>>,
+    /// The thread that asks, if one does.
+    running: Option<JoinHandle<Vec<Disk>>>,
     known: Vec<Disk>,
 }
 
@@ -52,24 +52,16 @@ impl Disks {
     pub(crate) fn nearly_full(&mut self, root: &Path, init: u32) -> &[Disk] {
         let is_due = self.asked_at.is_none_or(|at| at.elapsed() >= INTERVAL);
         // A thread that hangs is the last one.
-        let begins = self.running.is_none() && is_due;
-        if begins {
-            let (sender, answer) = channel();
+        if self.running.is_none() && is_due {
             let root = root.to_owned();
-            let work = move || {
-                let _ = sender.send(ask(&root, init));
-            };
             self.asked_at = Some(Instant::now());
-            let thread = crate::reader::thread("disks").spawn(work);
-            self.running = thread.is_ok().then_some(answer);
+            self.running = crate::reader::thread("disks")
+                .spawn(move || ask(&root, init))
+                .ok();
+            std::thread::sleep(ANSWER_WAIT);
         }
-        if let Some(answer) = &self.running {
-            let wait = if begins { ANSWER_WAIT } else { Duration::ZERO };
-            match answer.recv_timeout(wait) {
-                Ok(disks) => (self.known, self.running) = (disks, None),
-                Err(RecvTimeoutError::Disconnected) => self.running = None,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+        if let Some(answered) = self.running.take_if(|thread| thread.is_finished()) {
+            self.known = answered.join().unwrap_or_default();
         }
         &self.known
     }
@@ -112,17 +104,27 @@ fn ask(root: &Path, init: u32) -> Vec<Disk> {
 
 /// Whether somebody may keep files there, and to ask does not hang.
 fn can_be_asked(mount: &Mount, mounts: &[Mount]) -> bool {
-    let point = Path::new(&mount.point);
-    let is_under = |folder: &str| point.starts_with(folder);
-    let is_far = |other: &Mount| !is_local(other) && point.starts_with(&other.point);
+    let point = mount.point.as_bytes();
+    let is_far = |other: &Mount| !is_local(other) && is_at_or_below(point, &other.point);
     is_local(mount)
-        && (!NO_DISKS.into_iter().any(is_under) || mount.point == SHARED_MEMORY)
+        && (!is_made_up(mount) || mount.point == SHARED_MEMORY)
         && !mounts.iter().any(is_far)
 }
 
+/// What the kernel makes up is not far, though no disk either.
 fn is_local(mount: &Mount) -> bool {
-    // What the kernel makes up is not far, though no disk either.
-    LOCAL.contains(&mount.kind.as_str()) || NO_DISKS.iter().any(|at| mount.point.starts_with(at))
+    LOCAL.contains(&mount.kind.as_str()) || is_made_up(mount)
+}
+
+fn is_made_up(mount: &Mount) -> bool {
+    let is_below = |folder: &&str| is_at_or_below(mount.point.as_bytes(), folder);
+    NO_DISKS.iter().any(is_below)
+}
+
+fn is_at_or_below(path: &[u8], folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/').as_bytes();
+    let rest = path.strip_prefix(folder);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// None where it has room, or nobody can write to it.
@@ -171,15 +173,17 @@ fn find_holders(tree: &mut Tree, mounts: &[Mount], full: &mut [(usize, Disk)]) {
 
 /// The mount a path is on: the innermost one, and of several at one place the last.
 fn mount_of(path: &[u8], mounts: &[Mount]) -> Option<usize> {
-    let path = PathBuf::from(
-        std::str::from_utf8(path)
-            .ok()
-            .filter(|it| it.starts_with('/'))?,
-    );
-    let holding = |(_, mount): &(usize, &Mount)| path.starts_with(&mount.point);
-    let all = mounts.iter().enumerate().filter(holding);
-    all.max_by_key(|(index, mount)| (mount.point.len(), *index))
-        .map(|(index, _)| index)
+    let mut innermost: Option<usize> = None;
+    for (index, mount) in mounts.iter().enumerate() {
+        let is_inner = |other: usize| mounts[other].point.len() <= mount.point.len();
+        if path.starts_with(b"/")
+            && is_at_or_below(path, &mount.point)
+            && innermost.is_none_or(is_inner)
+        {
+            innermost = Some(index);
+        }
+    }
+    innermost
 }
 
 #[cfg(test)]

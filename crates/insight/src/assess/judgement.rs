@@ -5,8 +5,6 @@
 //! comes first. One failed probe of a service that worked makes it degraded, the second in a row unhealthy;
 //! what the kernel says (no process, no listener, stopped) needs no second opinion.
 
-use std::time::Duration;
-
 use diogenes_proto::{Health, ProbeKind, ProbeOutcome, Timestamp, Untrusted, Verdict};
 
 use super::condition::{BURST, Recovery, what_is_left};
@@ -17,6 +15,9 @@ use crate::words::{clock, sentence, span};
 
 /// Most sentences of evidence of one service.
 const MAX_EVIDENCE: usize = 8;
+
+/// Most connections that the probes of one service make at a time, one after the other and not yet accepted.
+const OWN_CONNECTIONS: u32 = 4;
 
 /// In a word, what is wrong with a service: it becomes the code of its finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -224,10 +225,11 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
         let lasting = track
             .full_since
             .is_some_and(|since| now.since(since) >= BURST);
-        let health = if lasting || track.failures > 0 {
-            Health::Unhealthy
-        } else {
-            Health::Degraded
+        let health = match lasting || track.failures > 0 {
+            true => Health::Unhealthy,
+            // So few places are taken for a moment by whoever asks how it is.
+            false if queue.backlog <= OWN_CONNECTIONS => return None,
+            false => Health::Degraded,
         };
         let words = format!(
             "its accept queue on {} is full: {} of {} connections wait",

@@ -184,13 +184,9 @@ fn a_dead_process_is_unhealthy_at_once_and_recovers_under_its_key() {
     };
     play.see(again(scene::redis().without(17)));
     assert_eq!(play.report().services.len(), 1);
-    assert_eq!(
-        play.first(),
-        (
-            Health::Starting,
-            "it started 0 s ago and does not listen yet".into()
-        )
-    );
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Starting);
+    assert!(why.contains("pid 99 was started in its place"), "{why}");
     play.wait(200);
     play.see(again(scene::redis().without(17)).tcp("0.0.0.0", 6379, &[99]));
     assert_eq!(play.probe(answers()), 1);
@@ -208,6 +204,25 @@ fn a_dead_process_is_unhealthy_at_once_and_recovers_under_its_key() {
     play.wait(3_600_000);
     play.look();
     assert_eq!(play.first().0, Health::Unhealthy);
+}
+
+#[test]
+fn a_tool_that_is_run_by_hand_is_no_service() {
+    let mut play = Play::healthy(scene::redis());
+    let asks = |scene: Scene| {
+        scene
+            .process(
+                99,
+                0,
+                "/usr/bin/redis-check-rdb",
+                &["redis-server", "--version"],
+            )
+            .with(|p| p.name = "redis-server".into())
+    };
+    play.see(asks(scene::redis()));
+    assert_eq!(play.report().services.len(), 1);
+    play.see(scene::redis());
+    assert_eq!(play.report().health, Health::Healthy);
 }
 
 #[test]
@@ -408,6 +423,21 @@ fn a_full_accept_queue_is_told_with_its_numbers() {
     assert_eq!(play.report().findings[0].since, since);
     play.see(scene::redis());
     assert_eq!(play.first().0, Health::Healthy);
+}
+
+#[test]
+fn whoever_asks_may_take_the_only_place_in_a_queue_for_a_moment() {
+    let mut scene = queue(scene::redis(), 1);
+    for listener in &mut scene.snapshot.listeners {
+        listener.backlog = Some(1);
+    }
+    let mut play = Play::healthy(scene::redis());
+    play.wait(1_000);
+    play.see(scene.clone());
+    assert_eq!(play.first().0, Health::Healthy);
+    play.wait(6_000);
+    play.see(scene);
+    assert_eq!(play.first().0, Health::Unhealthy);
 }
 
 #[test]
@@ -1508,11 +1538,7 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
     play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
     assert_eq!(play.first().0, Health::Degraded);
 
-    assert_eq!(
-        left(|pid| Some(pid)),
-        Health::Healthy,
-        "a daemon leads its group"
-    );
+    assert_eq!(left(Some), Health::Healthy, "a daemon leads its group");
     assert_eq!(left(|_| None), Health::Healthy, "who knows");
 }
 

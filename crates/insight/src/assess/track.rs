@@ -462,6 +462,8 @@ impl Track {
                 let is_mere_tls = outcome.protocol.as_deref() == Some("tls");
                 self.proven |= !is_mere_tls || self.does_only_tls();
                 self.failures = 0;
+                let was_found = kind == Some(ProbeKind::Discover) && self.wants_version();
+                let pause = if was_found { Duration::ZERO } else { pause };
                 self.schedule.again_in(now, pause);
             }
             Verdict::Starting => {
@@ -526,7 +528,14 @@ impl Track {
     }
 
     fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>, now: Timestamp) {
-        self.learnt.version_asked = true;
+        // Who was just found to speak a protocol is asked in it next.
+        let has_more_to_say = kind == Some(ProbeKind::Discover)
+            && outcome
+                .protocol
+                .as_deref()
+                .and_then(ProbeKind::speaking)
+                .is_some_and(|it| it != ProbeKind::Tcp);
+        self.learnt.version_asked = !has_more_to_say;
         self.weigh(outcome);
         if outcome.expires_at.is_some() {
             self.learnt.expires_at = outcome.expires_at;
