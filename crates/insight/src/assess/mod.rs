@@ -89,6 +89,12 @@ impl Assessor {
         let mut is_seen = vec![false; self.tracks.len()];
         let were_running: Vec<bool> = self.tracks.iter().map(Track::is_running).collect();
         let mut fresh = Vec::new();
+        let mut members: Vec<u32> = self
+            .tracks
+            .iter()
+            .flat_map(|track| track.seen.pids.iter().copied())
+            .collect();
+        members.sort_unstable();
         for (service, known) in seen.into_iter().zip(matches) {
             let condition = Condition::of(&service, &processes, &snapshot.resources.disks);
             match known {
@@ -96,6 +102,7 @@ impl Assessor {
                     is_seen[index] = true;
                     self.tracks[index].seen_again(service, condition, now);
                 }
+                None if is_remnant(&service, &members) => {}
                 None => {
                     let mut track = Track::new(service.clone(), now);
                     track.seen_again(service, condition, now);
@@ -417,6 +424,15 @@ impl Assessor {
         let all_lost = brokers.all(|track| track.health == Health::Unhealthy);
         all_lost.then(|| first.name())
     }
+}
+
+/// Whether it is a part of a service that falls apart: a worker of one of `members`, ascending, that has neither its main
+/// process nor their socket any more, and ends soon.
+fn is_remnant(service: &Recognised, members: &[u32]) -> bool {
+    let is_member = |pid| members.binary_search(pid).is_ok();
+    service.listeners.is_empty()
+        && service.entry.is_some_and(|entry| entry.listens)
+        && service.pids.first().is_some_and(is_member)
 }
 
 /// Who runs the program of a service since that was started, and is of none of the services, whose processes are

@@ -1498,6 +1498,25 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
 }
 
 #[test]
+fn workers_that_part_are_no_services_of_their_own() {
+    let gunicorn = |main: Option<u32>, workers: &[u32], listening: &[u32]| {
+        let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+        for &pid in main.iter().chain(workers) {
+            let parent = main.filter(|&it| it != pid).unwrap_or(1);
+            let line = ["python3", "/usr/bin/gunicorn", "shop:app"];
+            scene = scene.process(pid, parent, "/usr/bin/python3.11", &line);
+        }
+        scene.tcp("0.0.0.0", 8000, listening)
+    };
+    let mut play = Play::healthy(gunicorn(Some(5), &[6, 7], &[5, 6, 7]));
+    play.wait(60_000);
+    // The first of them has closed its sockets and not ended yet.
+    play.see(gunicorn(None, &[6, 7], &[7]));
+    assert_eq!(play.report().services.len(), 1);
+    assert_eq!(play.first().0, Health::Degraded);
+}
+
+#[test]
 fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_it() {
     let started = |pids: &[u32], group_of: fn(u32) -> Option<u32>, parent: u32| {
         let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
