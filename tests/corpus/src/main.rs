@@ -35,14 +35,18 @@ fn main() -> Result<ExitCode> {
     let field = Field::prepare();
     let width = table::width();
     println!(
-        "What is told of each, and the seconds from each fault until it is told. Dead is\n\
-         promised within 1 s, a hang within two probe intervals (20 or 60 s).\n\
+        "What is told of each, and the seconds until something new that listens is told,\n\
+         and each fault. Promised are: new within 2 s, dead within 1 s, a hang within two\n\
+         probe intervals (20 or 60 s).\n\
          ! is late, ✗ wrong, - not there.\n"
     );
     print!("{}", table::head());
     let mut outcomes = Vec::new();
     for group in pairs.chunk_by(|(a, _), (b, _)| a.negative && b.negative) {
-        for (entry, outcome) in group.chunks(AT_ONCE).flat_map(|some| trials(&field, some, compared)) {
+        for (entry, outcome) in group
+            .chunks(AT_ONCE)
+            .flat_map(|some| trials(&field, some, compared))
+        {
             match outcome {
                 Ok(outcome) => {
                     print!("{}", table::row(entry, &outcome, width));
@@ -77,7 +81,8 @@ fn trials<'a>(
     std::thread::scope(|scope| {
         let start = |(entry, image): &'_ (&'a Entry, String)| {
             let (entry, image) = (*entry, image.clone());
-            let trial = move || field.trial(entry, &image, &Fault::ALL, compared && !entry.negative);
+            let trial =
+                move || field.trial(entry, &image, &Fault::ALL, compared && !entry.negative);
             (entry, scope.spawn(trial))
         };
         let threads: Vec<_> = some.iter().map(start).collect();

@@ -3,7 +3,7 @@
 //! Faults come from the host: an image need not hold a single tool for them.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
@@ -182,10 +182,7 @@ impl Stage {
     /// # Errors
     /// Where the port refuses, or there is no end to it.
     pub fn fill_port(&self, port: u16) -> Result<Held> {
-        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.container.pid()))?;
-        let fill = move || -> Result<Held> {
-            // A thread of its own enters: the rest of the process stays where it is.
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        self.in_its_network(move || {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let mut held = Vec::new();
             let mut refused = 0;
@@ -203,8 +200,28 @@ impl Stage {
                 }
             }
             Ok(Held { _sockets: held })
+        })
+    }
+
+    /// Begins to listen on a free port of its loopback.
+    ///
+    /// # Errors
+    /// Where that cannot be had.
+    pub fn listen(&self) -> Result<TcpListener> {
+        self.in_its_network(|| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?))
+    }
+
+    /// Does some work on a thread of its own, which enters its network: the rest of this process stays where it is.
+    fn in_its_network<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.container.pid()))?;
+        let enter_and_work = move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            work()
         };
-        std::thread::spawn(fill)
+        std::thread::spawn(enter_and_work)
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
