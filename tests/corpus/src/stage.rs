@@ -3,9 +3,9 @@
 //! Faults come from the host: an image need not hold a single tool for them.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use diogenes_testkit::{Container, Network, dist, docker};
@@ -19,6 +19,21 @@ use crate::entry::Entry;
 const NOT_ACCEPTED: Duration = Duration::from_millis(300);
 /// More than any queue of a service with usual settings holds (`net.core.somaxconn` is 4096).
 const MOST_CONNECTIONS: usize = 5000;
+
+/// Listens, tells where and since when (milliseconds since the epoch), and goes on listening behind the scenes.
+const NEWCOMER: &str = r#"python3 -c "
+import os, socket, time
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen()
+if os.fork():
+    print(listener.getsockname()[1], int(time.time() * 1000))
+else:
+    os.setsid()
+    for number in (0, 1, 2):
+        os.close(number)
+    time.sleep(120)
+""#;
 
 /// Connections that fill a queue as long as they are kept.
 #[derive(Debug)]
@@ -182,7 +197,10 @@ impl Stage {
     /// # Errors
     /// Where the port refuses, or there is no end to it.
     pub fn fill_port(&self, port: u16) -> Result<Held> {
-        self.in_its_network(move || {
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.container.pid()))?;
+        let fill = move || -> Result<Held> {
+            // A thread of its own enters: the rest of the process stays where it is.
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let mut held = Vec::new();
             let mut refused = 0;
@@ -200,30 +218,21 @@ impl Stage {
                 }
             }
             Ok(Held { _sockets: held })
-        })
-    }
-
-    /// Begins to listen on a free port of its loopback.
-    ///
-    /// # Errors
-    /// Where that cannot be had.
-    pub fn listen(&self) -> Result<TcpListener> {
-        self.in_its_network(|| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?))
-    }
-
-    /// Does some work on a thread of its own, which enters its network: the rest of this process stays where it is.
-    fn in_its_network<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.container.pid()))?;
-        let enter_and_work = move || {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            work()
         };
-        std::thread::spawn(enter_and_work)
+        std::thread::spawn(fill)
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Lets another process of it listen on a port of its loopback: the port, and since when.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn begin_to_listen(&self) -> Result<(u16, SystemTime)> {
+        let told = self.run(NEWCOMER)?;
+        let (port, since_ms) = told.split_once(' ').context("port and moment")?;
+        let since = SystemTime::UNIX_EPOCH + Duration::from_millis(since_ms.parse()?);
+        Ok((port.parse()?, since))
     }
 
     /// The same for a Unix socket in it.

@@ -31,7 +31,7 @@ pub fn head() -> String {
         role: "role".to_owned(),
         ports: "ports".to_owned(),
         version: "version".to_owned(),
-        health: "well".to_owned(),
+        health: "ok".to_owned(),
     };
     let mut figures = vec!["new".to_owned()];
     figures.extend(Fault::ALL.map(|fault| fault.word().to_owned()));

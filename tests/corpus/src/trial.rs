@@ -176,20 +176,19 @@ impl Field {
 
     /// The time until something that begins to listen is told; None where it is not.
     fn newcomer(&self, stage: &Stage) -> Result<Option<Duration>> {
-        let listener = stage.listen()?;
+        let (port, since) = stage.begin_to_listen()?;
         let start = Instant::now();
-        let port = u64::from(listener.local_addr()?.port());
         let is_told = |known: &Value| {
             let mut services = known["services"].as_array().into_iter().flatten();
             services.any(|it| {
                 it["ports"]
                     .as_array()
-                    .is_some_and(|ports| ports.iter().any(|it| it == port))
+                    .is_some_and(|ports| ports.contains(&port.into()))
             })
         };
         while start.elapsed() < PROMISE {
             if is_told(&self.known(stage)) {
-                return Ok(Some(start.elapsed()));
+                return Ok(since.elapsed().ok());
             }
             std::thread::sleep(LOOK);
         }
