@@ -10,9 +10,9 @@ use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_proto::word::{MAX_SENTENCE_BYTES, MAX_WORD_BYTES};
 use diogenes_proto::{
     Activity, Answer, Disk, ErrorCode, Finding, Health, Hello, HostFacts, Listener, LogFile,
-    LogPosition, Logs, Message, ProbeStats, Process, ProtocolRange, PublishedPort, Report, Request,
-    Resources, Service, Severity, Snapshot, SnapshotPage, Timestamp, Transport, Untrusted,
-    WireError,
+    LogPosition, Logs, Message, PastStart, ProbeStats, Process, ProtocolRange, PublishedPort,
+    Report, Request, Resources, Service, Severity, Snapshot, SnapshotPage, Timestamp, Transport,
+    Untrusted, WireError,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -233,14 +233,14 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
             of(activity()),
             moment(),
             vec(text(), 0..3),
-            of(probe_stats()),
+            (of(probe_stats()), of(any::<u64>())),
         ),
     )
         .prop_map(
             |(
                 (key, name, kind, role, version),
                 (ports, listeners, pids),
-                (health, activity, since, evidence, probes),
+                (health, activity, since, evidence, (probes, start_ms)),
             )| Service {
                 key,
                 name,
@@ -255,6 +255,7 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
                 since,
                 evidence,
                 probes,
+                start_ms,
             },
         )
         .boxed()
@@ -533,6 +534,14 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
                 after
             }
         ),
+        vec((word(), any::<u64>()), 0..4).prop_map(|starts| {
+            let starts = starts.into_iter();
+            Request::Remember {
+                starts: starts
+                    .map(|(service, ms)| PastStart { service, ms })
+                    .collect(),
+            }
+        }),
     ]
 }
 

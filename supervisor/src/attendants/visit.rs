@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attendants::way_in::{Process, Via};
 use crate::registry::Registry;
 use crate::registry::presence::Presence;
-use crate::session::{Session, SessionHandle};
+use crate::session::{Session, SessionHandle, remind};
 
 /// A companion after its hello, of a container that was found out and not told.
 pub(crate) struct Visitor {
@@ -85,6 +85,7 @@ pub(crate) fn receive(
         init,
     } = visitor;
     let via = Via::Baked;
+    remind(&handle, registry.starts(&id));
     registry.set_session(&id, Some(handle));
     registry.set_presence(
         &id,

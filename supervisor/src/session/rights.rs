@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn clients_look_and_ask() {
-        assert_eq!(refused(Rights::CLIENT), ["profile", "act"]);
+        assert_eq!(refused(Rights::CLIENT), ["remember", "profile", "act"]);
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
         return Some(fact(health, words));
     }
     // Many programs listen first, and accept when all else is ready.
-    if !track.proven && (track.is_young(now) || track.is_still_loading(now)) {
+    if track.is_young(now) || track.is_still_loading(now) {
         return None;
     }
     let lasting = track.stuck.and_then(|stuck| stuck.lasting(now))?;

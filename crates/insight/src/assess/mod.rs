@@ -26,11 +26,13 @@ mod track;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use diogenes_proto::{Health, Origin, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted};
+use diogenes_proto::{
+    Health, Origin, PastStart, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted,
+};
 
 use crate::order::{ByPid, sort_by_key};
 use crate::recognise::origin::origin;
-use crate::recognise::{Recognised, program_of, recognise_counting, unique};
+use crate::recognise::{MAX_SERVICES, Recognised, program_of, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
 use posture::Posture;
@@ -62,6 +64,8 @@ pub struct Assessor {
     tracks: Vec<Track>,
     container: Container,
     posture: Posture,
+    /// How long services took to start that have not been seen yet.
+    past_starts: Vec<PastStart>,
     /// Services beyond those that are looked after.
     beyond: usize,
     health: Health,
@@ -156,6 +160,7 @@ impl Assessor {
             }
         }
         self.tracks.extend(fresh);
+        self.tell_of_past_starts();
         if was_frozen && !self.container.is_frozen() {
             for track in &mut self.tracks {
                 track.thawed(now);
@@ -173,6 +178,26 @@ impl Assessor {
             }
         }
         self.settle(now);
+    }
+
+    /// Takes in how long services took to start before this assessor knew them. Of what is told more than once, the
+    /// last counts.
+    pub fn remember(&mut self, mut starts: Vec<PastStart>) {
+        starts.truncate(MAX_SERVICES);
+        self.past_starts = starts;
+        self.tell_of_past_starts();
+    }
+
+    fn tell_of_past_starts(&mut self) {
+        let tracks = &mut self.tracks;
+        self.past_starts.retain(|past| {
+            let track = tracks.iter_mut().find(|track| track.key == past.service);
+            let is_new = track.is_none();
+            if let Some(track) = track {
+                track.start.remember(Duration::from_millis(past.ms));
+            }
+            is_new
+        });
     }
 
     /// The probes to run now. Each is in flight from then on, until [`Self::probed`] or, where its outcome

@@ -1,4 +1,4 @@
-use diogenes_proto::{Activity, Disk, ProbeKind, ProbeStats, Report, Verdict, line};
+use diogenes_proto::{Activity, Disk, PastStart, ProbeKind, ProbeStats, Report, Verdict, line};
 use proptest::prelude::*;
 
 use super::*;
@@ -1652,6 +1652,34 @@ fn who_was_slow_to_start_may_be_so_again() {
 }
 
 #[test]
+fn what_an_earlier_companion_saw_of_a_start_counts() {
+    let starting = scene::redis().with_pid(17, |p| p.started_at = at(0));
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: starting,
+        now_ms: 100,
+    };
+    let past = |ms| {
+        let service = "redis:6379".to_owned();
+        vec![PastStart { service, ms }]
+    };
+    play.assessor.remember(past(40_000));
+    play.look();
+    for _ in 0..45 {
+        play.probe(silence());
+        play.wait(1_000);
+    }
+    assert_eq!(play.first().0, Health::Starting);
+    play.probe(answers());
+    assert_eq!(play.first().0, Health::Healthy);
+    let start_ms = play.report().services[0].start_ms;
+    assert!(start_ms.is_some_and(|ms| ms > 44_000), "{start_ms:?}");
+    // What it saw itself, it knows better.
+    play.assessor.remember(past(1_000));
+    assert_eq!(play.report().services[0].start_ms, start_ms);
+}
+
+#[test]
 fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
     let server = |pid: u32, started_ms: u64, listens: bool| {
         let scene = Scene::new()
@@ -1696,4 +1724,20 @@ fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
     }
     assert_eq!(play.first().0, Health::Unhealthy);
     assert!(play.codes().contains(&"crash-loop".to_owned()));
+}
+
+#[test]
+fn a_redis_that_watches_others_is_a_sentinel() {
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: scene::redis(),
+        now_ms: 0,
+    };
+    play.look();
+    play.probe(ProbeOutcome {
+        product: Some("redis-sentinel".into()),
+        protocol: Some("redis".into()),
+        ..answers()
+    });
+    assert_eq!(play.report().services[0].kind, "redis-sentinel");
 }

@@ -125,7 +125,7 @@ pub(crate) struct Track {
     pub(crate) full_since: Option<Timestamp>,
     pub(crate) learnt: Learnt,
     standing: Standing,
-    start: Start,
+    pub(crate) start: Start,
     pub(crate) schedule: Schedule,
     /// Which of the ways to probe it is used.
     pub(crate) way: usize,
@@ -614,8 +614,10 @@ impl Track {
             // Any program may be called nginx; nginx says so twice more, in its title and in its answers.
             Standing::Claimed => {
                 let product = outcome.product.as_ref().map(Untrusted::as_raw);
+                let is_kin = || refined(entry, product, None).is_some();
                 self.seen.untitled
                     && product.is_some_and(|product| !product.eq_ignore_ascii_case(entry.kind))
+                    && !is_kin()
             }
             Standing::Covers | Standing::Disproved => false,
         };
