@@ -433,6 +433,10 @@ impl Task {
         self.worked = true;
         let message = match request {
             Request::Ping {} => Message::Pong {},
+            Request::Remember { starts } => {
+                self.assessor.remember(starts);
+                Message::Pong {}
+            }
             Request::Report {} => {
                 self.look();
                 Message::Report(Box::new((*self.report).clone()))

@@ -84,12 +84,28 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Vec<LogPosition>>,
     },
+    /// What an earlier agent of this container has learnt, answered by `pong`.
+    Remember {
+        /// How long services took to start.
+        starts: Vec<PastStart>,
+    },
+}
+
+/// How long a service took to start, in an earlier life of its container or of its agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastStart {
+    /// The service's key.
+    #[serde(deserialize_with = "word::one")]
+    pub service: String,
+    /// Until it first answered, in milliseconds.
+    pub ms: u64,
 }
 
 impl Request {
     /// Every `type` this version knows.
     pub const TYPES: &[&str] = &[
         "ping", "report", "services", "health", "ask", "snapshot", "probe", "labels", "logs",
+        "remember",
     ];
 
     /// Those among them that came after version 1: who answers them says so in its hello.

@@ -115,6 +115,9 @@ pub struct Service {
     /// The probes it was sent so far; None before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<ProbeStats>,
+    /// How long its last start took until it first answered, in milliseconds; None where none was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<u64>,
 }
 
 /// The probes of one service, counted since its agent knows it. Probes that could not be made count as none.

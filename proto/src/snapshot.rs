@@ -168,6 +168,27 @@ pub struct Resources {
     /// Limit of processes and threads; None also where there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pids_limit: Option<u64>,
+    /// File systems that are nearly full; empty also where none could be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<Disk>,
+}
+
+/// A file system of which little is left. Source: statvfs(3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Disk {
+    /// Where it is mounted in the container.
+    pub point: Untrusted,
+    /// What can be stored on it by anybody, in bytes.
+    pub total_bytes: u64,
+    /// What is left of that, in bytes.
+    pub free_bytes: u64,
+    /// How many files can still be made, where those are what is short; None otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_inodes: Option<u64>,
+    /// Container pids of processes that work or keep files open there, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<u32>,
 }
 
 impl Resources {

@@ -13,11 +13,11 @@ pub(crate) mod posture;
 pub(crate) mod presence;
 pub(crate) mod words;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use diogenes_engine::{ContainerFacts, EngineVersion};
-use diogenes_proto::{Finding, Health, Report, Timestamp, Untrusted};
+use diogenes_proto::{Finding, Health, PastStart, Report, Timestamp, Untrusted};
 use tokio::sync::watch;
 
 use crate::attendants::policy::Verdict;
@@ -28,6 +28,9 @@ use crate::registry::history::History;
 use crate::registry::journal::{Journal, Subject};
 use crate::registry::presence::{Absence, Presence};
 use crate::session::{Observation, SessionHandle};
+
+/// Most services of one container whose starts are remembered: as many as a companion looks after.
+const MAX_STARTS: usize = 128;
 
 /// All that is known of one container.
 #[derive(Clone, Debug)]
@@ -142,6 +145,8 @@ pub(crate) struct EngineStatus {
 struct Slot {
     entry: Arc<Entry>,
     history: History,
+    /// How long its services took to start, by their keys, in milliseconds: true of its lives to come as well.
+    starts: BTreeMap<String, u64>,
 }
 
 /// The facts of all containers.
@@ -198,6 +203,7 @@ impl Registry {
         let mut slot = Slot {
             entry: Arc::new(Entry::new(facts)),
             history: History::default(),
+            starts: BTreeMap::new(),
         };
         let change = Change::ContainerAppeared {
             image: slot.entry.facts.image.clone(),
@@ -254,10 +260,29 @@ impl Registry {
             return;
         };
         slot.history.sample(&report, Timestamp::now());
+        for service in &report.services {
+            let is_known = slot.starts.contains_key(&service.key);
+            if let Some(ms) = service.start_ms
+                && (is_known || slot.starts.len() < MAX_STARTS)
+            {
+                slot.starts.insert(service.key.clone(), ms);
+            }
+        }
         self.edit_slot(slot, |entry| {
             entry.report = Some(Arc::new(report));
             true
         });
+    }
+
+    /// How long the services of a container took to start when that was last seen.
+    pub(crate) fn starts(&self, id: &str) -> Vec<PastStart> {
+        let slots = read(&self.slots);
+        let starts = slots.get(id).into_iter().flat_map(|slot| &slot.starts);
+        let start = |(service, ms): (&String, &u64)| PastStart {
+            service: service.clone(),
+            ms: *ms,
+        };
+        starts.map(start).collect()
     }
 
     /// Notes what was observed of the session with a companion that calls itself `build`.
@@ -412,6 +437,8 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use diogenes_proto::Service;
+
     use super::*;
     use crate::attendants::way_in::Via;
 
@@ -472,6 +499,34 @@ mod tests {
         facts.started_at = Some(Timestamp::now());
         registry.set_facts(facts);
         assert!(registry.get("1").unwrap().report.is_none());
+    }
+
+    #[test]
+    fn how_long_services_take_to_start_is_remembered_over_lives() {
+        let registry = Registry::default();
+        let mut facts = facts("1", "a");
+        registry.set_facts(facts.clone());
+        let report = |key: &str, start_ms| Report {
+            services: vec![Service {
+                key: key.into(),
+                start_ms,
+                ..Service::default()
+            }],
+            ..Report::default()
+        };
+        registry.set_report("1", report("tomcat:8080", Some(40_000)));
+        facts.started_at = Some(Timestamp::now());
+        registry.set_facts(facts);
+        registry.set_report("1", report("tomcat:8080", None));
+        let starts = registry.starts("1");
+        assert_eq!(
+            (starts.len(), &*starts[0].service, starts[0].ms),
+            (1, "tomcat:8080", 40_000)
+        );
+        for port in 0..1000 {
+            registry.set_report("1", report(&format!("tcp:{port}"), Some(1)));
+        }
+        assert_eq!(registry.starts("1").len(), MAX_STARTS);
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! [`identity`] is for the supervisor: which container a process is in, seen from outside.
 
 mod connections;
+mod disks;
 mod frameworks;
 mod hash;
 pub mod identity;

@@ -7,6 +7,7 @@ use diogenes_linux::sock_diag::SockDiag;
 use diogenes_proto::{Listener, Resources, Snapshot, Timestamp, Untrusted};
 
 use crate::connections;
+use crate::disks::Disks;
 use crate::frameworks::Frameworks;
 use crate::listeners::Listeners;
 use crate::owners::Owners;
@@ -55,6 +56,7 @@ pub struct Scanner {
     owners: Owners,
     frameworks: Frameworks,
     control_group: Option<ControlGroup>,
+    disks: Disks,
 }
 
 impl Scanner {
@@ -70,6 +72,7 @@ impl Scanner {
             frameworks: Frameworks::new(&root),
             owners: Owners::default(),
             control_group: None,
+            disks: Disks::default(),
             tree: None,
             root,
             scope,
@@ -141,6 +144,8 @@ impl Scanner {
         snapshot.processes = self.processes.report(&self.frameworks, old.processes, gaps);
         snapshot.listeners = self.in_scope(listeners, gaps);
         snapshot.resources = self.resources(now, gaps);
+        let disks = self.disks.nearly_full(&self.root, self.scope.init_pid);
+        snapshot.resources.disks = disks.to_vec();
         Ok(())
     }
 

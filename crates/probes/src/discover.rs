@@ -9,7 +9,7 @@
 //! Then its greeting is waited for, briefly: SSH, mail, MySQL and others speak unasked. A silent one gets one HTTP
 //! request. It is an HTTP/1.0 one without any header on purpose: every HTTP server answers it, and a Redis in
 //! disguise complains about an unknown command only, where a `Host:` line would make it log "Possible SECURITY
-//! ATTACK detected". Who closes at that, or finds the request bad, may want TLS; who goes on waiting takes it for the
+//! ATTACK detected". Who finds that bad is asked once more with all headers. Who closes at that, or finds the request bad, may want TLS; who goes on waiting takes it for the
 //! length of something, as DNS does. Over UDP nothing but what its port is known for is asked. What answers to nothing is `tcp`: it takes connections. What speaks a binary
 //! protocol at a port that it is not known for stays `tcp`, too: to try them all would fill its log.
 
@@ -99,9 +99,13 @@ pub(crate) async fn converse(connector: &Connector<'_>) -> Result<Conclusion, Co
         answer.took = Some(took);
         answer
     });
+    let is_bad = parse_status_line(words) == StatusLine::Status(400);
+    if is_bad && let Some(conclusion) = answers_a_whole_request(connector).await {
+        return Ok(conclusion);
+    }
     let next = match (heard, &answer) {
         // "The plain HTTP request was sent to HTTPS port", and the like.
-        _ if parse_status_line(words) == StatusLine::Status(400) => Some(ProbeKind::Tls),
+        _ if is_bad => Some(ProbeKind::Tls),
         (Heard::Closed, None) if words.is_empty() => Some(ProbeKind::Tls),
         (Heard::Nothing, None) if words.is_empty() => Some(ProbeKind::Dns),
         _ => None,
@@ -133,6 +137,20 @@ async fn speaks(connector: &Connector<'_>, kind: ProbeKind) -> Option<Conclusion
         _ => return None,
     };
     attempt.ok()
+}
+
+/// Asks again with all headers, for some find a request without `Host` bad; None where that is bad too.
+async fn answers_a_whole_request(connector: &Connector<'_>) -> Option<Conclusion> {
+    let mut peer = connector.connect().await.ok()?;
+    let asked = Instant::now();
+    peer.ask(http::request("HEAD", "/", "close").as_bytes())
+        .await;
+    peer.listen_until(asked + ANSWER_WAIT, http::is_enough)
+        .await;
+    let is_bad = parse_status_line(peer.heard()) == StatusLine::Status(400);
+    let mut answer = http::conclude(peer.heard()).filter(|_| !is_bad)?;
+    answer.took = Some(asked.elapsed());
+    Some(answer)
 }
 
 /// What an answer to an HTTP request tells; None where it is not known.

@@ -132,6 +132,8 @@ pub(crate) async fn converse(
         let valkey = info_field(info, "valkey_version");
         if valkey.is_some() {
             conclusion.product = Some("valkey".into());
+        } else if info_field(info, "redis_mode") == Some(b"sentinel") {
+            conclusion.product = Some("redis-sentinel".into());
         }
         conclusion.version = valkey
             .or_else(|| info_field(info, "redis_version"))

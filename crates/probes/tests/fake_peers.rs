@@ -84,6 +84,7 @@ async fn probe(kind: ProbeKind, peer: Peer) -> ProbeOutcome {
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n\r\n";
 const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\n\r\n";
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
 const CACHED: &[u8] = b"HTTP/1.1 200 OK\r\nAge: 54\r\n\r\n";
 /// The first question; who asks past a cache says more.
 const PLAIN_HEAD: &[u8] = concat!(
@@ -343,6 +344,8 @@ async fn discovers_the_protocol() {
     let unknown_command = b"-ERR unknown command 'HEAD', with args beginning with: \r\n";
     for (peer, protocol) in [
         (Peer::Answers(OK), "http"),
+        // Some find a request without a host bad, and are no TLS servers for that.
+        (Peer::Discerns(b"HEAD / HTTP/1.0", BAD_REQUEST, OK), "http"),
         (Peer::Greets(b"SSH-2.0-OpenSSH_9.2p1\r\n"), "ssh"),
         (Peer::Greets(b"220 box ESMTP Postfix\r\n"), "smtp"),
         (Peer::Greets(MYSQL), "mysql"),

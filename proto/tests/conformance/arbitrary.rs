@@ -9,9 +9,10 @@ use diogenes_proto::probe::{ProbeOutcome, Verdict};
 use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_proto::word::{MAX_SENTENCE_BYTES, MAX_WORD_BYTES};
 use diogenes_proto::{
-    Activity, Answer, ErrorCode, Finding, Health, Hello, HostFacts, Listener, LogFile, LogPosition,
-    Logs, Message, ProbeStats, Process, ProtocolRange, PublishedPort, Report, Request, Resources,
-    Service, Severity, Snapshot, SnapshotPage, Timestamp, Transport, Untrusted, WireError,
+    Activity, Answer, Disk, ErrorCode, Finding, Health, Hello, HostFacts, Listener, LogFile,
+    LogPosition, Logs, Message, PastStart, ProbeStats, Process, ProtocolRange, PublishedPort,
+    Report, Request, Resources, Service, Severity, Snapshot, SnapshotPage, Timestamp, Transport,
+    Untrusted, WireError,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -172,18 +173,32 @@ pub(crate) fn process() -> BoxedStrategy<Process> {
         .boxed()
 }
 
+fn disk() -> impl Strategy<Value = Disk> {
+    let sizes = (any::<u64>(), any::<u64>(), of(any::<u64>()));
+    (text(), sizes, vec(any::<u32>(), 0..3)).prop_map(
+        |(point, (total_bytes, free_bytes, free_inodes), holders)| Disk {
+            point,
+            total_bytes,
+            free_bytes,
+            free_inodes,
+            holders,
+        },
+    )
+}
+
 pub(crate) fn resources() -> BoxedStrategy<Resources> {
     let number = || of(any::<u64>());
     let memory = (of(any::<u8>()), number(), number(), number());
     let cpu = (number(), of(finite()), of(finite()), number(), number());
-    (memory, cpu, any::<bool>(), number(), number())
+    let disks = vec(disk(), 0..3);
+    (memory, cpu, any::<bool>(), number(), (number(), disks))
         .prop_map(
             |(
                 (cgroup_version, memory_bytes, memory_limit_bytes, oom_kills),
                 (cpu_usage_us, cpu_percent, cpu_limit_cores, throttled_periods, throttled_us),
                 frozen,
                 pids,
-                pids_limit,
+                (pids_limit, disks),
             )| Resources {
                 cgroup_version,
                 memory_bytes,
@@ -197,6 +212,7 @@ pub(crate) fn resources() -> BoxedStrategy<Resources> {
                 frozen,
                 pids,
                 pids_limit,
+                disks,
             },
         )
         .boxed()
@@ -217,14 +233,14 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
             of(activity()),
             moment(),
             vec(text(), 0..3),
-            of(probe_stats()),
+            (of(probe_stats()), of(any::<u64>())),
         ),
     )
         .prop_map(
             |(
                 (key, name, kind, role, version),
                 (ports, listeners, pids),
-                (health, activity, since, evidence, probes),
+                (health, activity, since, evidence, (probes, start_ms)),
             )| Service {
                 key,
                 name,
@@ -239,6 +255,7 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
                 since,
                 evidence,
                 probes,
+                start_ms,
             },
         )
         .boxed()
@@ -518,6 +535,14 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
                 after
             }
         ),
+        vec((word(), any::<u64>()), 0..4).prop_map(|starts| {
+            let starts = starts.into_iter();
+            Request::Remember {
+                starts: starts
+                    .map(|(service, ms)| PastStart { service, ms })
+                    .collect(),
+            }
+        }),
     ]
 }
 

@@ -23,7 +23,7 @@ use crate::attendants::way_in::{Companion, Process, Via, WayIn};
 use crate::config::Settings;
 use crate::registry::presence::{Absence, Presence, wall_clock_in};
 use crate::registry::{Entry, Registry};
-use crate::session::{Session, SessionEnd, SessionHandle};
+use crate::session::{Session, SessionEnd, SessionHandle, remind};
 
 /// How long a companion that was told to go may take.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
@@ -282,6 +282,7 @@ impl Attendant {
             build,
         } = arrival;
         let (registry, id) = (self.registry.clone(), self.id.clone());
+        remind(&handle, registry.starts(&id));
         registry.set_session(&id, Some(handle.clone()));
         labels::tell(&registry, &id, handle);
         async move {

@@ -16,7 +16,7 @@ use crate::attendants::labels;
 use crate::attendants::way_in::{Process, Via};
 use crate::registry::Registry;
 use crate::registry::presence::Presence;
-use crate::session::{Session, SessionHandle};
+use crate::session::{Session, SessionHandle, remind};
 
 /// A companion after its hello, of a container that was found out and not told.
 pub(crate) struct Visitor {
@@ -86,6 +86,7 @@ pub(crate) fn receive(
         init,
     } = visitor;
     let via = Via::Baked;
+    remind(&handle, registry.starts(&id));
     registry.set_session(&id, Some(handle.clone()));
     labels::tell(&registry, &id, handle);
     registry.set_presence(

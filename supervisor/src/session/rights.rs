@@ -85,7 +85,10 @@ mod tests {
 
     #[test]
     fn clients_look_and_ask() {
-        assert_eq!(refused(Rights::CLIENT), ["labels", "profile", "act"]);
+        assert_eq!(
+            refused(Rights::CLIENT),
+            ["labels", "remember", "profile", "act"]
+        );
     }
 
     #[test]

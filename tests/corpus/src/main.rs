@@ -35,8 +35,9 @@ fn main() -> Result<ExitCode> {
     let field = Field::prepare();
     let width = table::width();
     println!(
-        "What is told of each, and the seconds from each fault until it is told. Dead is\n\
-         promised within 1 s, a hang within two probe intervals (20 or 60 s).\n\
+        "What is told of each, and the seconds until something new that listens is told,\n\
+         and each fault. Promised are: new within 2 s, dead within 1 s, a hang within two\n\
+         probe intervals (20 or 60 s).\n\
          ! is late, ✗ wrong, - not there.\n"
     );
     print!("{}", table::head());

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use diogenes_testkit::{Container, Network, dist, docker};
@@ -19,6 +19,21 @@ use crate::entry::Entry;
 const NOT_ACCEPTED: Duration = Duration::from_millis(300);
 /// More than any queue of a service with usual settings holds (`net.core.somaxconn` is 4096).
 const MOST_CONNECTIONS: usize = 5000;
+
+/// Listens, tells where and since when (milliseconds since the epoch), and goes on listening behind the scenes.
+const NEWCOMER: &str = r#"python3 -c "
+import os, socket, time
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen()
+if os.fork():
+    print(listener.getsockname()[1], int(time.time() * 1000))
+else:
+    os.setsid()
+    for number in (0, 1, 2):
+        os.close(number)
+    time.sleep(120)
+""#;
 
 /// Connections that fill a queue as long as they are kept.
 #[derive(Debug)]
@@ -207,6 +222,17 @@ impl Stage {
         std::thread::spawn(fill)
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Lets another process of it listen on a port of its loopback: the port, and since when.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn begin_to_listen(&self) -> Result<(u16, SystemTime)> {
+        let told = self.run(NEWCOMER)?;
+        let (port, since_ms) = told.split_once(' ').context("port and moment")?;
+        let since = SystemTime::UNIX_EPOCH + Duration::from_millis(since_ms.parse()?);
+        Ok((port.parse()?, since))
     }
 
     /// The same for a Unix socket in it.

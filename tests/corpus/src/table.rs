@@ -20,6 +20,9 @@ pub fn width() -> usize {
         .max(NARROW)
 }
 
+/// Within which something that begins to listen is promised to be told.
+const NEWCOMER_PROMISE: Duration = Duration::from_secs(2);
+
 /// What the columns are.
 #[must_use]
 pub fn head() -> String {
@@ -28,10 +31,11 @@ pub fn head() -> String {
         role: "role".to_owned(),
         ports: "ports".to_owned(),
         version: "version".to_owned(),
-        health: "well".to_owned(),
+        health: "ok".to_owned(),
     };
-    let faults = Fault::ALL.map(|fault| fault.word().to_owned());
-    line("entry", &words, &faults)
+    let mut figures = vec!["new".to_owned()];
+    figures.extend(Fault::ALL.map(|fault| fault.word().to_owned()));
+    line("entry", &words, &figures)
 }
 
 /// The row of an entry, and a line for each thing that is wrong.
@@ -71,7 +75,11 @@ fn service(name: &str, outcome: &Outcome) -> String {
         },
         None => "-".to_owned(),
     };
-    line(name, &told, &Fault::ALL.map(cell))
+    let late = |took: Duration| if took > NEWCOMER_PROMISE { "!" } else { "" };
+    let newcomer = outcome.newcomer.map(|took| seconds(took) + late(took));
+    let mut figures = vec![newcomer.unwrap_or("-".to_owned())];
+    figures.extend(Fault::ALL.map(cell));
+    line(name, &told, &figures)
 }
 
 /// How much of all was right, by sort and together.
@@ -125,18 +133,18 @@ pub fn beside_row(entry: &Entry, told: &Told, beside: &Beside, width: usize) -> 
     )
 }
 
-fn line(name: &str, told: &Told, faults: &[String]) -> String {
+fn line(name: &str, told: &Told, figures: &[String]) -> String {
     let mut text = format!(
-        "{:<11} {:<11} {:<6} {:<10} {:<8} {:<4}",
-        fit(name, 11),
-        fit(&told.kind, 11),
+        "{:<10} {:<10} {:<6} {:<9} {:<7} {:<3}",
+        fit(name, 10),
+        fit(&told.kind, 10),
         fit(&told.role, 6),
-        fit(&told.ports, 10),
-        fit(&told.version, 8),
-        fit(&told.health, 4),
+        fit(&told.ports, 9),
+        fit(&told.version, 7),
+        fit(&told.health, 3),
     );
-    for fault in faults {
-        let _ = write!(text, "{fault:>5}");
+    for figure in figures {
+        let _ = write!(text, "{figure:>5}");
     }
     text + "\n"
 }
@@ -188,7 +196,7 @@ mod tests {
             version: long("v"),
             health: long("h"),
         };
-        let faults = Fault::ALL.map(|_| "0.12!".to_owned());
+        let faults = ["0.12!"; 6].map(str::to_owned);
         assert_eq!(
             line(&long("n"), &told, &faults).trim_end().chars().count(),
             NARROW

@@ -43,6 +43,8 @@ pub struct Field {
 pub struct Outcome {
     /// What was told of it when well, and after its faults.
     pub verdict: Verdict,
+    /// From the moment something new listened until it was told; None where that was not tried or did not come.
+    pub newcomer: Option<Duration>,
     /// What came of each fault.
     pub faults: BTreeMap<Fault, Seen>,
     /// The comparison with nmap; None where none was asked for, and for what does not listen on TCP.
@@ -128,9 +130,10 @@ impl Field {
                     (*fault, scope.spawn(run))
                 })
                 .collect();
-            let (verdict, beside) = joined(well)?;
+            let (verdict, newcomer, beside) = joined(well)?;
             let mut outcome = Outcome {
                 verdict,
+                newcomer,
                 faults: BTreeMap::new(),
                 beside,
             };
@@ -147,7 +150,7 @@ impl Field {
         entry: &Entry,
         image: &str,
         compared: bool,
-    ) -> Result<(Verdict, Option<Beside>)> {
+    ) -> Result<(Verdict, Option<Duration>, Option<Beside>)> {
         let stage = self.stage(entry, image, "well", compared);
         let versions = stage.versions(entry)?;
         let (settled, alarm) = self.settle(&stage, entry, &versions);
@@ -155,7 +158,8 @@ impl Field {
         if !compared || ports.is_empty() {
             let mut verdict = judge(entry, &versions, &settled);
             verdict.start(alarm);
-            return Ok((verdict, None));
+            let newcomer = (!entry.negative).then(|| self.newcomer(&stage));
+            return Ok((verdict, newcomer.transpose()?.flatten(), None));
         }
         let attach_to_knowledge = self.attach_anew(&stage, &settled);
         let published: Result<Vec<u16>> = ports.iter().map(|&port| stage.published(port)).collect();
@@ -167,7 +171,28 @@ impl Field {
         };
         let mut verdict = judge(entry, &versions, &self.known(&stage));
         verdict.start(alarm);
-        Ok((verdict, Some(beside)))
+        Ok((verdict, self.newcomer(&stage)?, Some(beside)))
+    }
+
+    /// The time until something that begins to listen is told; None where it is not.
+    fn newcomer(&self, stage: &Stage) -> Result<Option<Duration>> {
+        let (port, since) = stage.begin_to_listen()?;
+        let start = Instant::now();
+        let is_told = |known: &Value| {
+            let mut services = known["services"].as_array().into_iter().flatten();
+            services.any(|it| {
+                it["ports"]
+                    .as_array()
+                    .is_some_and(|ports| ports.contains(&port.into()))
+            })
+        };
+        while start.elapsed() < PROMISE {
+            if is_told(&self.known(stage)) {
+                return Ok(since.elapsed().ok());
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(None)
     }
 
     /// A container to which something is done once all is well.
@@ -214,8 +239,9 @@ impl Field {
             let done = if entry.negative {
                 perfect && calm
             } else {
-                // Something of which is said that it is unwell may just be slow to start.
-                perfect || (listens && calm && alarm_in(&known).is_none())
+                // Something of which is said that it is unwell may just be slow to start, as what is said to be starting.
+                let moves = is_starting(&known) || alarm_in(&known).is_some();
+                perfect || (listens && calm && !moves)
             };
             if done || start.elapsed() >= entry.patience() {
                 return (known, alarm);
@@ -364,6 +390,12 @@ fn alarm_in(known: &Value) -> Option<String> {
     let word = |key: &str| service[key].as_str().unwrap_or_default();
     let why = service["evidence"][0].as_str().unwrap_or_default();
     Some(format!("{} is {}: {why}", word("kind"), word("health")))
+}
+
+/// Whether a service is told to be starting.
+fn is_starting(known: &Value) -> bool {
+    let mut services = known["services"].as_array().into_iter().flatten();
+    services.any(|it| it["health"] == "starting")
 }
 
 /// What is told of each service, without what changes all the time.

@@ -1,4 +1,4 @@
-//! `/proc/PID/mountinfo`: where the cgroup hierarchies are mounted. Source: proc(5), proc_pid_mountinfo(5).
+//! `/proc/PID/mountinfo`: what is mounted where, the cgroup hierarchies among it. Source: proc(5), proc_pid_mountinfo(5).
 
 use super::words;
 
@@ -13,29 +13,61 @@ pub(crate) struct CgroupMount {
     pub(crate) controllers: Option<String>,
 }
 
-/// Reads the file and keeps the cgroup mounts.
-pub(crate) fn parse(bytes: &[u8]) -> Vec<CgroupMount> {
+/// Anything that is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// `major:minor` of the file system.
+    pub(crate) device: String,
+    /// The part of the file system that the mount shows.
+    root: String,
+    /// Where it is mounted.
+    pub(crate) point: String,
+    /// The type of the file system: `ext4`, `fuse.sshfs`.
+    pub(crate) kind: String,
+    /// What it was mounted with, as the file system tells it.
+    options: String,
+}
+
+/// Reads the file.
+pub(crate) fn parse_all(bytes: &[u8]) -> Vec<Mount> {
     bytes
         .split(|byte| *byte == b'\n')
-        .filter_map(cgroup_mount)
+        .filter_map(mount)
         .collect()
 }
 
-fn cgroup_mount(line: &[u8]) -> Option<CgroupMount> {
+/// Reads the file and keeps the cgroup mounts.
+pub(crate) fn parse(bytes: &[u8]) -> Vec<CgroupMount> {
+    let cgroup = |mount: Mount| {
+        let controllers = match mount.kind.as_str() {
+            "cgroup2" => None,
+            "cgroup" => Some(mount.options),
+            _ => return None,
+        };
+        Some(CgroupMount {
+            root: mount.root,
+            point: mount.point,
+            controllers,
+        })
+    };
+    parse_all(bytes).into_iter().filter_map(cgroup).collect()
+}
+
+fn mount(line: &[u8]) -> Option<Mount> {
     let mut fields = words(line);
-    let root = unescape(fields.nth(3)?);
+    let device = unescape(fields.nth(2)?);
+    let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
     // Any number of optional fields comes before the dash.
     fields.by_ref().find(|field| *field == b"-")?;
-    let controllers = match fields.next()? {
-        b"cgroup2" => None,
-        b"cgroup" => Some(unescape(fields.nth(1)?)),
-        _ => return None,
-    };
-    Some(CgroupMount {
+    let kind = unescape(fields.next()?);
+    let options = unescape(fields.nth(1)?);
+    Some(Mount {
+        device,
         root,
         point,
-        controllers,
+        kind,
+        options,
     })
 }
 

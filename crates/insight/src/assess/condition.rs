@@ -3,11 +3,40 @@
 
 use std::time::Duration;
 
-use diogenes_proto::{Listener, Process, Timestamp, Transport};
+use diogenes_proto::{Disk, Listener, Process, Timestamp, Transport};
 
 use crate::order::ByPid;
 use crate::own_words::Thresholds;
 use crate::recognise::Recognised;
+use crate::words::bytes;
+
+/// A queue that stands still, or is full, for so long is no burst.
+pub(crate) const BURST: Duration = Duration::from_secs(5);
+
+/// So little is left of a full disk: less than this share, and less than these bytes. An append fails sooner or later.
+const FULL_PERCENT: u64 = 99;
+const FULL_BYTES: u64 = 64 << 20;
+
+/// Whether nothing more can be kept on a disk, or next to nothing.
+pub(crate) fn is_full(disk: &Disk) -> bool {
+    let used = disk.total_bytes.saturating_sub(disk.free_bytes);
+    let has_no_room = disk.free_bytes < FULL_BYTES
+        && used.saturating_mul(100) >= disk.total_bytes.saturating_mul(FULL_PERCENT);
+    has_no_room || disk.free_inodes == Some(0)
+}
+
+/// `the file system at /data has 0 B of 64 MiB left`.
+pub(crate) fn what_is_left(disk: &Disk) -> String {
+    let point = &disk.point;
+    match disk.free_inodes {
+        Some(files) => format!("the file system at {point:.200} has room for {files} more files"),
+        None => format!(
+            "the file system at {point:.200} has {} of {} left",
+            bytes(disk.free_bytes),
+            bytes(disk.total_bytes)
+        ),
+    }
+}
 
 /// The fullest of a service's accept queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +91,8 @@ pub(crate) struct Condition {
     pub(crate) main_stopped: bool,
     pub(crate) queue: Option<Queue>,
     pub(crate) descriptors: Option<Descriptors>,
+    /// A full file system on which it keeps files.
+    pub(crate) full_disk: Option<Disk>,
     pub(crate) recovery: Option<Recovery>,
     /// Whether all its processes are the superuser's.
     pub(crate) all_root: bool,
@@ -74,7 +105,8 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(crate) fn of(service: &Recognised, processes: &ByPid<'_>) -> Self {
+    /// `disks` are those that are nearly full.
+    pub(crate) fn of(service: &Recognised, processes: &ByPid<'_>, disks: &[Disk]) -> Self {
         let own = || service.pids.iter().filter_map(|&pid| processes.get(pid));
         let stopped: Vec<u32> = own()
             .filter(|p| p.state == 'T')
@@ -94,6 +126,12 @@ impl Condition {
             descriptors: own()
                 .filter_map(|process| descriptors(process, service.own.thresholds))
                 .max_by_key(|d| d.open * 100 / d.limit),
+            full_disk: disks
+                .iter()
+                .find(|disk| {
+                    is_full(disk) && disk.holders.iter().any(|pid| service.pids.contains(pid))
+                })
+                .cloned(),
             recovery: recovery(service.kind, own()),
             is_led: own()
                 .filter(|p| service.listeners.is_empty() || listens(p.container_pid))
@@ -186,7 +224,7 @@ impl Stuck {
     /// For how long, where that is long enough to mean anything.
     pub(crate) fn lasting(&self, now: Timestamp) -> Option<Duration> {
         let lasting = now.since(self.since);
-        (lasting >= Duration::from_secs(2)).then_some(lasting)
+        (lasting >= BURST).then_some(lasting)
     }
 }
 

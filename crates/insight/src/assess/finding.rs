@@ -15,6 +15,8 @@
 //! | `certificate-expires` | warning | the certificate it shows will be out of date within two weeks |
 //! | `memory-near-limit` | warning | the container has little memory left |
 //! | `out-of-memory-kills` | warning | the kernel ended processes for want of memory |
+//! | `disk-full` | critical | nothing more can be kept on a file system |
+//! | `disk-nearly-full` | warning | little more can be kept on it |
 //! | `pids-near-limit` | warning | the container can start few more processes |
 //!
 //! What is careless and not wrong, [`super::posture`] finds; that the container's own words are refused
@@ -22,6 +24,7 @@
 
 use diogenes_proto::{Finding, Health, Severity, Timestamp, Untrusted};
 
+use super::condition::{is_full, what_is_left};
 use super::container::Container;
 use super::judgement::Trouble;
 use super::track::Track;
@@ -127,10 +130,10 @@ fn of_service(track: &Track, now: Timestamp) -> Vec<Finding> {
 
 fn of_container(container: &Container, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut add = |code: &str, summary: String| {
+    let mut add = |code: &str, severity, summary: String| {
         found.push(Finding {
             code: code.to_owned(),
-            severity: Severity::Warning,
+            severity,
             summary: sentence(summary),
             service: None,
             evidence: Vec::new(),
@@ -150,7 +153,7 @@ fn of_container(container: &Container, now: Timestamp) -> Vec<Finding> {
             bytes(used),
             bytes(limit)
         );
-        add("memory-near-limit", summary);
+        add("memory-near-limit", Severity::Warning, summary);
     }
     if let Some(kills) = container.recent_kills(now) {
         let processes = crate::words::count(
@@ -161,11 +164,20 @@ fn of_container(container: &Container, now: Timestamp) -> Vec<Finding> {
             "the kernel ended {processes} for want of memory, last noticed at {}",
             clock(kills.at, now)
         );
-        add("out-of-memory-kills", summary);
+        add("out-of-memory-kills", Severity::Warning, summary);
+    }
+    for disk in &resources.disks {
+        let (code, severity) = if is_full(disk) {
+            ("disk-full", Severity::Critical)
+        } else {
+            ("disk-nearly-full", Severity::Warning)
+        };
+        add(code, severity, what_is_left(disk));
     }
     if let Some((pids, limit)) = container.pids_near_limit() {
         add(
             "pids-near-limit",
+            Severity::Warning,
             format!("{pids} of {limit} processes and threads are in use"),
         );
     }

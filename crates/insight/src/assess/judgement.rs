@@ -5,11 +5,9 @@
 //! comes first. One failed probe of a service that worked makes it degraded, the second in a row unhealthy;
 //! what the kernel says (no process, no listener, stopped) needs no second opinion.
 
-use std::time::Duration;
-
 use diogenes_proto::{Health, ProbeKind, ProbeOutcome, Timestamp, Untrusted, Verdict};
 
-use super::condition::Recovery;
+use super::condition::{BURST, Recovery, what_is_left};
 use super::track::{Presence, Track};
 use crate::order::sort_by_key;
 use crate::own_words::Asked;
@@ -18,8 +16,9 @@ use crate::words::{clock, sentence, span};
 
 /// Most sentences of evidence of one service.
 const MAX_EVIDENCE: usize = 8;
-/// A full queue that lasts so long is no burst.
-const BURST: Duration = Duration::from_secs(5);
+
+/// Most connections that the probes of one service make at a time, one after the other and not yet accepted.
+const OWN_CONNECTIONS: u32 = 4;
 
 /// In a word, what is wrong with a service: it becomes the code of its finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,10 +226,11 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
         let lasting = track
             .full_since
             .is_some_and(|since| now.since(since) >= BURST);
-        let health = if lasting || track.failures > 0 {
-            Health::Unhealthy
-        } else {
-            Health::Degraded
+        let health = match lasting || track.failures > 0 {
+            true => Health::Unhealthy,
+            // So few places are taken for a moment by whoever asks how it is.
+            false if queue.backlog <= OWN_CONNECTIONS => return None,
+            false => Health::Degraded,
         };
         let words = format!(
             "its accept queue on {} is full: {} of {} connections wait",
@@ -241,7 +241,7 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
         return Some(fact(health, words));
     }
     // Many programs listen first, and accept when all else is ready.
-    if !track.proven && (track.is_young(now) || track.is_still_loading(now)) {
+    if track.is_young(now) || track.is_still_loading(now) {
         return None;
     }
     let lasting = track.stuck.and_then(|stuck| stuck.lasting(now))?;
@@ -270,13 +270,19 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
     Some(fact(Health::Degraded, words))
 }
 
-fn resources(track: &Track) -> Option<Fact> {
-    let near = track.condition.descriptors?;
-    let words = format!(
-        "pid {} has {} of {} file descriptors open",
-        near.pid, near.open, near.limit
-    );
-    Some(fact(Health::Degraded, words))
+fn resources(track: &Track) -> impl Iterator<Item = Fact> {
+    let descriptors = track.condition.descriptors.map(|near| {
+        let words = format!(
+            "pid {} has {} of {} file descriptors open",
+            near.pid, near.open, near.limit
+        );
+        fact(Health::Degraded, words)
+    });
+    let disk = track.condition.full_disk.as_ref().map(|disk| {
+        let words = format!("{}, where it keeps files", what_is_left(disk));
+        fact(Health::Degraded, words)
+    });
+    disk.into_iter().chain(descriptors)
 }
 
 fn protocol(track: &Track, now: Timestamp) -> Fact {
@@ -397,7 +403,7 @@ fn answered(track: &Track, outcome: &ProbeOutcome, now: Timestamp) -> Fact {
 fn alive(track: &Track, outcome: &ProbeOutcome) -> Fact {
     let words = outcome.evidence.to_string();
     let protocol = outcome.protocol.as_deref();
-    if protocol == Some("tls") {
+    if protocol == Some("tls") && !track.does_only_tls() {
         return fact(
             Health::Unknown,
             format!("{words}; what lies below cannot be asked"),

@@ -27,12 +27,14 @@ mod track;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use diogenes_proto::{Health, Origin, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted};
+use diogenes_proto::{
+    Health, Origin, PastStart, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted,
+};
 
 use crate::order::{ByPid, sort_by_key};
 use crate::own_words::OwnWords;
 use crate::recognise::origin::origin;
-use crate::recognise::{Recognised, program_of, recognise_counting, unique};
+use crate::recognise::{MAX_SERVICES, Recognised, program_of, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
 use posture::Posture;
@@ -66,6 +68,8 @@ pub struct Assessor {
     tracks: Vec<Track>,
     container: Container,
     posture: Posture,
+    /// How long services took to start that have not been seen yet.
+    past_starts: Vec<PastStart>,
     /// Services beyond those that are looked after.
     beyond: usize,
     health: Health,
@@ -99,15 +103,22 @@ impl Assessor {
         let mut is_seen = vec![false; self.tracks.len()];
         let were_running: Vec<bool> = self.tracks.iter().map(Track::is_running).collect();
         let mut fresh = Vec::new();
+        let mut members: Vec<u32> = self
+            .tracks
+            .iter()
+            .flat_map(|track| track.seen.pids.iter().copied())
+            .collect();
+        members.sort_unstable();
         for (mut service, known) in seen.into_iter().zip(matches) {
             let learnt = known.map(|index| self.tracks[index].kind());
             self.words.apply(&mut service, learnt);
-            let condition = Condition::of(&service, &processes);
+            let condition = Condition::of(&service, &processes, &snapshot.resources.disks);
             match known {
                 Some(index) => {
                     is_seen[index] = true;
                     self.tracks[index].seen_again(service, condition, now);
                 }
+                None if is_remnant(&service, &members) => {}
                 None => {
                     let mut track = Track::new(service.clone(), now);
                     track.seen_again(service, condition, now);
@@ -161,6 +172,7 @@ impl Assessor {
             }
         }
         self.tracks.extend(fresh);
+        self.tell_of_past_starts();
         if was_frozen && !self.container.is_frozen() {
             for track in &mut self.tracks {
                 track.thawed(now);
@@ -178,6 +190,26 @@ impl Assessor {
             }
         }
         self.settle(now);
+    }
+
+    /// Takes in how long services took to start before this assessor knew them. Of what is told more than once, the
+    /// last counts.
+    pub fn remember(&mut self, mut starts: Vec<PastStart>) {
+        starts.truncate(MAX_SERVICES);
+        self.past_starts = starts;
+        self.tell_of_past_starts();
+    }
+
+    fn tell_of_past_starts(&mut self) {
+        let tracks = &mut self.tracks;
+        self.past_starts.retain(|past| {
+            let track = tracks.iter_mut().find(|track| track.key == past.service);
+            let is_new = track.is_none();
+            if let Some(track) = track {
+                track.start.remember(Duration::from_millis(past.ms));
+            }
+            is_new
+        });
     }
 
     /// The probes to run now. Each is in flight from then on, until [`Self::probed`] or, where its outcome
@@ -448,6 +480,15 @@ impl Assessor {
         let all_lost = brokers.all(|track| track.health == Health::Unhealthy);
         all_lost.then(|| first.name())
     }
+}
+
+/// Whether it is a part of a service that falls apart: a worker of one of `members`, ascending, that has neither its main
+/// process nor their socket any more, and ends soon.
+fn is_remnant(service: &Recognised, members: &[u32]) -> bool {
+    let is_member = |pid| members.binary_search(pid).is_ok();
+    service.listeners.is_empty()
+        && service.entry.is_some_and(|entry| entry.listens)
+        && service.pids.first().is_some_and(is_member)
 }
 
 /// Who runs the program of a service since that was started, and is of none of the services, whose processes are

@@ -215,6 +215,10 @@ fn service(track: &Track) -> Service {
         since: track.since,
         evidence: track.judgement.evidence.clone(),
         probes: track.probes,
+        start_ms: track
+            .start
+            .took()
+            .and_then(|took| u64::try_from(took.as_millis()).ok()),
     }
 }
 

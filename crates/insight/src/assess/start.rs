@@ -63,6 +63,16 @@ impl Start {
         self.now = Life::Ready;
     }
 
+    /// How long the last one took; None where none was seen.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        self.took
+    }
+
+    /// So long took one that somebody else saw. What was seen since is known better.
+    pub(crate) fn remember(&mut self, took: Duration) {
+        self.took.get_or_insert(took.min(LONGEST));
+    }
+
     /// How long it may take: the usual time, or a quarter more than the last one took, where that is longer.
     pub(crate) fn grace(&self, usual: Duration) -> Duration {
         let learnt = self.took.map(|took| took + took / 4);

@@ -1,4 +1,4 @@
-use diogenes_proto::{Activity, ProbeKind, ProbeStats, Report, Verdict, line};
+use diogenes_proto::{Activity, Disk, PastStart, ProbeKind, ProbeStats, Report, Verdict, line};
 use proptest::prelude::*;
 
 use super::*;
@@ -184,13 +184,9 @@ fn a_dead_process_is_unhealthy_at_once_and_recovers_under_its_key() {
     };
     play.see(again(scene::redis().without(17)));
     assert_eq!(play.report().services.len(), 1);
-    assert_eq!(
-        play.first(),
-        (
-            Health::Starting,
-            "it started 0 s ago and does not listen yet".into()
-        )
-    );
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Starting);
+    assert!(why.contains("pid 99 was started in its place"), "{why}");
     play.wait(200);
     play.see(again(scene::redis().without(17)).tcp("0.0.0.0", 6379, &[99]));
     assert_eq!(play.probe(answers()), 1);
@@ -208,6 +204,25 @@ fn a_dead_process_is_unhealthy_at_once_and_recovers_under_its_key() {
     play.wait(3_600_000);
     play.look();
     assert_eq!(play.first().0, Health::Unhealthy);
+}
+
+#[test]
+fn a_tool_that_is_run_by_hand_is_no_service() {
+    let mut play = Play::healthy(scene::redis());
+    let asks = |scene: Scene| {
+        scene
+            .process(
+                99,
+                0,
+                "/usr/bin/redis-check-rdb",
+                &["redis-server", "--version"],
+            )
+            .with(|p| p.name = "redis-server".into())
+    };
+    play.see(asks(scene::redis()));
+    assert_eq!(play.report().services.len(), 1);
+    play.see(scene::redis());
+    assert_eq!(play.report().health, Health::Healthy);
 }
 
 #[test]
@@ -411,6 +426,21 @@ fn a_full_accept_queue_is_told_with_its_numbers() {
 }
 
 #[test]
+fn whoever_asks_may_take_the_only_place_in_a_queue_for_a_moment() {
+    let mut scene = queue(scene::redis(), 1);
+    for listener in &mut scene.snapshot.listeners {
+        listener.backlog = Some(1);
+    }
+    let mut play = Play::healthy(scene::redis());
+    play.wait(1_000);
+    play.see(scene.clone());
+    assert_eq!(play.first().0, Health::Healthy);
+    play.wait(6_000);
+    play.see(scene);
+    assert_eq!(play.first().0, Health::Unhealthy);
+}
+
+#[test]
 fn a_queue_that_does_not_move_is_trouble() {
     let mut play = Play::healthy(scene::redis());
     for (waiting, health) in [
@@ -419,7 +449,7 @@ fn a_queue_that_does_not_move_is_trouble() {
         (2, Health::Degraded),
         (1, Health::Healthy),
     ] {
-        play.wait(3_000);
+        play.wait(6_000);
         play.see(queue(scene::redis(), waiting));
         assert_eq!(play.first().0, health, "{waiting} at {}", play.now_ms);
     }
@@ -750,6 +780,43 @@ fn a_crash_loop_is_found() {
     play.look();
     assert_eq!(play.codes(), Vec::<String>::new());
     assert_eq!(play.first().0, Health::Healthy);
+}
+
+#[test]
+fn a_full_disk_is_told_of_and_whoever_keeps_files_there_is_degraded() {
+    let disk = |point: &str, free_bytes: u64, holders: &[u32]| Disk {
+        point: point.into(),
+        total_bytes: 64 << 20,
+        free_bytes,
+        free_inodes: None,
+        holders: holders.to_vec(),
+    };
+    let mut scene = scene::redis();
+    scene.snapshot.resources.disks = vec![disk("/tmp", 0, &[]), disk("/cache", 3 << 20, &[17])];
+    let mut play = Play::healthy(scene.clone());
+    assert_eq!(play.codes(), ["disk-full", "disk-nearly-full"]);
+    assert_eq!(play.first().0, Health::Healthy, "it keeps nothing there");
+
+    scene.snapshot.resources.disks = vec![disk("/var/lib/redis", 8192, &[1, 17])];
+    play.see(scene.clone());
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Degraded);
+    assert_eq!(
+        why,
+        "the file system at /var/lib/redis has 8 KiB of 64 MiB left, where it keeps files"
+    );
+    assert_eq!(play.codes(), ["disk-full"]);
+    scene.snapshot.resources.disks.clear();
+    play.see(scene);
+    assert_eq!(play.first().0, Health::Healthy);
+
+    // Room, but no more files.
+    let mut without_inodes = disk("/srv", 60 << 20, &[17]);
+    without_inodes.free_inodes = Some(0);
+    let mut scene = scene::redis();
+    scene.snapshot.resources.disks = vec![without_inodes];
+    play.see(scene);
+    assert!(play.first().1.contains("room for 0 more files"));
 }
 
 #[test]
@@ -1431,6 +1498,25 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
 }
 
 #[test]
+fn workers_that_part_are_no_services_of_their_own() {
+    let gunicorn = |main: Option<u32>, workers: &[u32], listening: &[u32]| {
+        let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+        for &pid in main.iter().chain(workers) {
+            let parent = main.filter(|&it| it != pid).unwrap_or(1);
+            let line = ["python3", "/usr/bin/gunicorn", "shop:app"];
+            scene = scene.process(pid, parent, "/usr/bin/python3.11", &line);
+        }
+        scene.tcp("0.0.0.0", 8000, listening)
+    };
+    let mut play = Play::healthy(gunicorn(Some(5), &[6, 7], &[5, 6, 7]));
+    play.wait(60_000);
+    // The first of them has closed its sockets and not ended yet.
+    play.see(gunicorn(None, &[6, 7], &[7]));
+    assert_eq!(play.report().services.len(), 1);
+    assert_eq!(play.first().0, Health::Degraded);
+}
+
+#[test]
 fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_it() {
     let started = |pids: &[u32], group_of: fn(u32) -> Option<u32>, parent: u32| {
         let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
@@ -1566,6 +1652,34 @@ fn who_was_slow_to_start_may_be_so_again() {
 }
 
 #[test]
+fn what_an_earlier_companion_saw_of_a_start_counts() {
+    let starting = scene::redis().with_pid(17, |p| p.started_at = at(0));
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: starting,
+        now_ms: 100,
+    };
+    let past = |ms| {
+        let service = "redis:6379".to_owned();
+        vec![PastStart { service, ms }]
+    };
+    play.assessor.remember(past(40_000));
+    play.look();
+    for _ in 0..45 {
+        play.probe(silence());
+        play.wait(1_000);
+    }
+    assert_eq!(play.first().0, Health::Starting);
+    play.probe(answers());
+    assert_eq!(play.first().0, Health::Healthy);
+    let start_ms = play.report().services[0].start_ms;
+    assert!(start_ms.is_some_and(|ms| ms > 44_000), "{start_ms:?}");
+    // What it saw itself, it knows better.
+    play.assessor.remember(past(1_000));
+    assert_eq!(play.report().services[0].start_ms, start_ms);
+}
+
+#[test]
 fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
     let server = |pid: u32, started_ms: u64, listens: bool| {
         let scene = Scene::new()
@@ -1610,4 +1724,20 @@ fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
     }
     assert_eq!(play.first().0, Health::Unhealthy);
     assert!(play.codes().contains(&"crash-loop".to_owned()));
+}
+
+#[test]
+fn a_redis_that_watches_others_is_a_sentinel() {
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: scene::redis(),
+        now_ms: 0,
+    };
+    play.look();
+    play.probe(ProbeOutcome {
+        product: Some("redis-sentinel".into()),
+        protocol: Some("redis".into()),
+        ..answers()
+    });
+    assert_eq!(play.report().services[0].kind, "redis-sentinel");
 }

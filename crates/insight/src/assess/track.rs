@@ -14,7 +14,7 @@ use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
 use super::start::Start;
 use crate::catalogue::{self, Kind, protocol, refined};
 use crate::own_words::{Asked, MAX_RESTARTS};
-use crate::recognise::Recognised;
+use crate::recognise::{FRONT_ROLE, Recognised};
 
 /// How long a service may take to answer for the first time.
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
@@ -126,7 +126,7 @@ pub(crate) struct Track {
     pub(crate) full_since: Option<Timestamp>,
     pub(crate) learnt: Learnt,
     standing: Standing,
-    start: Start,
+    pub(crate) start: Start,
     pub(crate) schedule: Schedule,
     /// Which of the ways to probe it is used.
     pub(crate) way: usize,
@@ -472,7 +472,11 @@ impl Track {
     }
 
     /// What it answered.
-    pub(crate) fn probed(&mut self, outcome: ProbeOutcome, now: Timestamp) {
+    pub(crate) fn probed(&mut self, mut outcome: ProbeOutcome, now: Timestamp) {
+        // It did try to go where it was asked to, which is all it does.
+        if outcome.verdict == Verdict::Failing && self.seen.entry.is_some_and(|it| it.forwards) {
+            outcome.verdict = Verdict::Alive;
+        }
         let asked = self.probe();
         let kind = asked.as_ref().map(|spec| spec.kind);
         let usual = kind.map_or(SPARING, interval);
@@ -489,8 +493,11 @@ impl Track {
         }
         match outcome.verdict {
             Verdict::Alive => {
-                self.proven |= outcome.protocol.as_deref() != Some("tls");
+                let is_mere_tls = outcome.protocol.as_deref() == Some("tls");
+                self.proven |= !is_mere_tls || self.does_only_tls();
                 self.failures = 0;
+                let was_found = kind == Some(ProbeKind::Discover) && self.wants_version();
+                let pause = if was_found { Duration::ZERO } else { pause };
                 self.schedule.again_in(now, pause);
             }
             Verdict::Starting => {
@@ -555,7 +562,14 @@ impl Track {
     }
 
     fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>, now: Timestamp) {
-        self.learnt.version_asked = true;
+        // Who was just found to speak a protocol is asked in it next.
+        let has_more_to_say = kind == Some(ProbeKind::Discover)
+            && outcome
+                .protocol
+                .as_deref()
+                .and_then(ProbeKind::speaking)
+                .is_some_and(|it| it != ProbeKind::Tcp);
+        self.learnt.version_asked = !has_more_to_say;
         self.weigh(outcome);
         if outcome.expires_at.is_some() {
             self.learnt.expires_at = outcome.expires_at;
@@ -635,8 +649,10 @@ impl Track {
             // Any program may be called nginx; nginx says so twice more, in its title and in its answers.
             Standing::Claimed => {
                 let product = outcome.product.as_ref().map(Untrusted::as_raw);
+                let is_kin = || refined(entry, product, None).is_some();
                 self.seen.untitled
                     && product.is_some_and(|product| !product.eq_ignore_ascii_case(entry.kind))
+                    && !is_kin()
             }
             Standing::Covers | Standing::Disproved => false,
         };
@@ -648,6 +664,12 @@ impl Track {
                 ..Learnt::default()
             };
         }
+    }
+
+    /// Whether TLS is all it does: what lies below is somebody else's.
+    pub(crate) fn does_only_tls(&self) -> bool {
+        let does = |entry: &Kind| entry.probe == ProbeKind::Tls && entry.role == FRONT_ROLE;
+        self.entry().is_some_and(does)
     }
 
     /// Whether it is what it claims, though it answers in another protocol.

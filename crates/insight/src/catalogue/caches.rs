@@ -49,6 +49,8 @@ pub(super) const KINDS: &[Kind] = &[
             Executable("redis-sentinel"),
             Applet(&("redis-check-rdb", "redis-sentinel")),
             Applet(&("redis-check-aof", "redis-sentinel")),
+            // redis-server --sentinel: INFO's redis_mode.
+            Product("redis-sentinel"),
             Calls("redis-sentinel "),
         ],
         role: "monitoring",

@@ -179,4 +179,63 @@ pub(super) const KINDS: &[Kind] = &[
         default_port: Some(9091),
         ..USUAL
     },
+    Kind {
+        kind: "cups",
+        name: "CUPS",
+        marks: &[Executable("cupsd")],
+        role: "print",
+        default_port: Some(631),
+        ..USUAL
+    },
+    Kind {
+        kind: "minidlna",
+        name: "MiniDLNA",
+        marks: &[Executable("minidlnad")],
+        role: "media",
+        default_port: Some(8200),
+        ..USUAL
+    },
+    Kind {
+        kind: "radicale",
+        name: "Radicale",
+        marks: &[Runs(Python, "radicale")],
+        default_port: Some(5232),
+        ..USUAL
+    },
+    Kind {
+        kind: "apt-cacher-ng",
+        name: "apt-cacher-ng",
+        marks: &[Executable("apt-cacher-ng")],
+        role: "proxy",
+        default_port: Some(3142),
+        ..USUAL
+    },
+    Kind {
+        kind: "distcc",
+        name: "distcc",
+        marks: &[Executable("distccd")],
+        role: "worker",
+        probe: ProbeKind::Tcp,
+        default_port: Some(3632),
+        ..USUAL
+    },
+    Kind {
+        kind: "tarantool",
+        name: "Tarantool",
+        // Its greeting begins "Tarantool 2.6.0 (Binary)".
+        marks: &[Executable("tarantool")],
+        role: "db",
+        probe: ProbeKind::Tcp,
+        default_port: Some(3301),
+        ..USUAL
+    },
+    Kind {
+        kind: "iperf",
+        name: "iperf3",
+        marks: &[Executable("iperf3")],
+        role: "network",
+        probe: ProbeKind::Tcp,
+        default_port: Some(5201),
+        ..USUAL
+    },
 ];

@@ -127,6 +127,8 @@ pub struct Kind {
     pub keeps_connection: bool,
     /// Whether it may pass on any protocol, so that an answer in another one proves nothing against it.
     pub relays: bool,
+    /// Whether it goes wherever its clients want, so that an error is about that place and not about itself.
+    pub forwards: bool,
     /// What it is asked.
     pub probe: ProbeKind,
     /// The port it is asked on where it listens on several; None: the lowest that is open to others.
@@ -146,6 +148,7 @@ const USUAL: Kind = Kind {
     listens: true,
     keeps_connection: false,
     relays: false,
+    forwards: false,
     probe: ProbeKind::Http,
     default_port: None,
     readiness: None,

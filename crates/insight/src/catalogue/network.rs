@@ -239,4 +239,53 @@ pub(super) const KINDS: &[Kind] = &[
         default_port: Some(6667),
         ..OTHER
     },
+    Kind {
+        kind: "mumble",
+        name: "Mumble server",
+        marks: &[
+            Executable("mumble-server"),
+            Executable("murmurd"),
+            Executable("murmur.x86"),
+        ],
+        role: "chat",
+        default_port: Some(64_738),
+        ..OTHER
+    },
+    Kind {
+        kind: "znc",
+        name: "ZNC",
+        marks: &[Executable("znc")],
+        role: "chat",
+        ..OTHER
+    },
+    Kind {
+        kind: "xrdp",
+        name: "xrdp",
+        marks: &[Executable("xrdp"), Helper("xrdp-sesman")],
+        role: "desktop",
+        default_port: Some(3389),
+        ..OTHER
+    },
+    Kind {
+        kind: "vnc",
+        name: "VNC server",
+        // TigerVNC, TightVNC, x11vnc.
+        marks: &[
+            Executable("Xtigervnc"),
+            Executable("Xvnc"),
+            Executable("Xtightvnc"),
+            Executable("x11vnc"),
+        ],
+        role: "desktop",
+        default_port: Some(5900),
+        probe: ProbeKind::Discover,
+        ..OTHER
+    },
+    Kind {
+        kind: "avahi",
+        name: "Avahi",
+        marks: &[Executable("avahi-daemon")],
+        default_port: Some(5353),
+        ..OTHER
+    },
 ];

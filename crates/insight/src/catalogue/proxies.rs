@@ -11,6 +11,12 @@ const PROXY: Kind = Kind {
     ..USUAL
 };
 
+/// One that people put their browsers behind.
+const FORWARD: Kind = Kind {
+    forwards: true,
+    ..PROXY
+};
+
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         kind: "haproxy",
@@ -55,7 +61,7 @@ pub(super) const KINDS: &[Kind] = &[
             Helper("diskd"),
         ],
         default_port: Some(3128),
-        ..PROXY
+        ..FORWARD
     },
     Kind {
         kind: "trafficserver",
@@ -78,14 +84,14 @@ pub(super) const KINDS: &[Kind] = &[
         name: "Tinyproxy",
         marks: &[Executable("tinyproxy")],
         default_port: Some(8888),
-        ..PROXY
+        ..FORWARD
     },
     Kind {
         kind: "privoxy",
         name: "Privoxy",
         marks: &[Executable("privoxy")],
         default_port: Some(8118),
-        ..PROXY
+        ..FORWARD
     },
     Kind {
         kind: "pound",

@@ -130,9 +130,49 @@ pub(super) const KINDS: &[Kind] = &[
         kind: "registry",
         name: "Container registry",
         // The official image: /bin/registry; answers its base path by 200 or 401.
-        marks: &[Executable("bin/registry"), Executable("zot")],
+        marks: &[
+            Executable("bin/registry"),
+            Executable("docker-registry"),
+            Executable("zot"),
+        ],
         default_port: Some(5000),
         readiness: Some("/v2/"),
         ..OBJECTS
+    },
+    Kind {
+        kind: "syncthing",
+        name: "Syncthing",
+        marks: &[Executable("syncthing")],
+        role: "file",
+        default_port: Some(8384),
+        // Its documentation, "REST API", Health Endpoint.
+        readiness: Some("/rest/noauth/health"),
+        ..USUAL
+    },
+    Kind {
+        kind: "nbd",
+        name: "NBD server",
+        marks: &[Executable("nbd-server")],
+        probe: ProbeKind::Tcp,
+        default_port: Some(10_809),
+        ..OBJECTS
+    },
+    Kind {
+        kind: "git-daemon",
+        name: "git daemon",
+        // git(1) executes it from its own folder.
+        marks: &[Executable("git-core/git-daemon"), Executable("git-daemon")],
+        role: "file",
+        probe: ProbeKind::Tcp,
+        default_port: Some(9418),
+        ..USUAL
+    },
+    Kind {
+        kind: "aria2",
+        name: "aria2",
+        marks: &[Executable("aria2c")],
+        role: "file",
+        default_port: Some(6800),
+        ..USUAL
     },
 ];

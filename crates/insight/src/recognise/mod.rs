@@ -144,6 +144,10 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>, words: &OwnWords) -> Optio
     if entry.is_none() && !listens_tcp && !listens_dns && !words.introduce(&service) {
         return None;
     }
+    // What somebody runs by hand and does not serve is a tool: `docker exec … redis-server --version`.
+    if family.visitor && listeners.is_empty() && entry.is_some_and(|entry| entry.listens) {
+        return None;
+    }
     service.visitor = family.visitor;
     service.pids = family.processes.iter().map(|p| p.container_pid).collect();
     service.ports = ports(&listeners);

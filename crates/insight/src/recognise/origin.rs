@@ -2,7 +2,7 @@
 
 use diogenes_proto::{Language as Libraries, Origin, Process, Untrusted};
 
-use crate::catalogue::{Kind, Language, Layer};
+use crate::catalogue::{Kind, Language, Layer, Mark};
 use crate::program::{Program, Runs};
 
 /// Most archives of a class path that are asked for.
@@ -16,8 +16,13 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
     };
     let executable = || main.executable.clone().into_iter().collect();
     let layer = kind.map_or(Layer::Server, |kind| kind.layer);
-    let interpreted = Program::of(main).and_then(|program| program.interpreted);
-    let Some((language, runs)) = interpreted.filter(|_| layer != Layer::Runtime) else {
+    let program = Program::of(main);
+    let interpreted = program.and_then(|program| program.interpreted);
+    let serves_itself = kind
+        .zip(program)
+        .is_some_and(|(kind, program)| is_told_to_serve(kind, &program));
+    let Some((language, runs)) = interpreted.filter(|_| layer != Layer::Runtime && !serves_itself)
+    else {
         origin.files = executable();
         return origin;
     };
@@ -41,6 +46,12 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
         }
     }
     origin
+}
+
+/// Whether an interpreter runs nothing of its own accord but what its options make of it: `php -S`.
+fn is_told_to_serve(kind: &Kind, program: &Program<'_>) -> bool {
+    let is_given = |mark: &Mark| matches!(*mark, Mark::Given(_, begins) if program.given(begins));
+    matches!(program.interpreted, Some((_, Runs::Unnamed))) && kind.marks.iter().any(is_given)
 }
 
 /// The first archives of a Java program's class path. Source: java(1).
@@ -85,6 +96,13 @@ mod tests {
                 "python3 /usr/bin/uvicorn main:app",
                 &["fastapi"],
                 &[],
+            ),
+            (
+                "php",
+                "/usr/bin/php8.2",
+                "php -S 0.0.0.0:8000 -t public",
+                &[],
+                &["/usr/bin/php8.2"],
             ),
             (
                 "node",

@@ -70,6 +70,7 @@ fn report(services: Vec<Service>) -> Report {
             frozen: false,
             pids: Some(9),
             pids_limit: Some(100),
+            disks: Vec::new(),
         },
         findings: vec![Finding {
             code: "accept-queue-full".into(),
