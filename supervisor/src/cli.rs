@@ -75,7 +75,7 @@ pub(crate) enum Command {
     /// The configuration in force, and where each value comes from; given what `serve` is given.
     Config(ListingArgs),
     /// Whether this host has all that `serve` needs, and what to do where not; changes nothing.
-    Doctor(ConfigArgs),
+    Doctor(DoctorArgs),
     /// What is done for Tekton by hand.
     Tekton(TektonArgs),
     /// The version of this program.
@@ -137,6 +137,16 @@ pub(crate) struct ListingArgs {
     /// A file to start from instead, with every key, each as a comment.
     #[arg(long, conflicts_with = "json")]
     pub(crate) sample: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) of: ConfigArgs,
+    /// Instead, what of Tekton works right now: aish, Hermes, Ergon and its files.
+    #[arg(long)]
+    pub(crate) tekton: bool,
 }
 
 /// Arguments of `status`.
@@ -212,7 +222,7 @@ impl Cli {
         let serving = match &self.command {
             Command::Serve(args) => args.flags.clone(),
             Command::Config(args) => args.of.flags.clone(),
-            Command::Doctor(args) => args.flags.clone(),
+            Command::Doctor(args) => args.of.flags.clone(),
             _ => Flags::default(),
         };
         Sources {

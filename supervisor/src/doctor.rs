@@ -19,6 +19,7 @@ mod port;
 mod privileges;
 mod report;
 mod running;
+mod tekton;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use crate::doctor::kernel::Kernel;
 use crate::doctor::place::Place;
 use crate::doctor::port::Port;
 use crate::doctor::privileges::Privileges;
+pub(crate) use crate::doctor::report::Aim;
 use crate::doctor::report::Report;
 use crate::doctor::running::Running;
 use crate::exit::Failure;
@@ -68,14 +70,18 @@ struct Facts {
 /// Where the report cannot be put into JSON.
 pub(crate) async fn run(
     sources: &Sources,
+    aim: Aim,
     json: bool,
 ) -> anyhow::Result<(String, Result<(), Failure>)> {
     let (settings, configuration) = configuration::look(sources);
     let mut checks = vec![configuration];
     if let Some(settings) = settings {
-        checks.extend(judge(&look(&settings.general).await));
+        checks.extend(match aim {
+            Aim::Attending => judge(&look(&settings.general).await),
+            Aim::Tekton => tekton::checks(&settings).await,
+        });
     }
-    let report = Report::new(checks);
+    let report = Report::new(checks, aim);
     let text = if json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {

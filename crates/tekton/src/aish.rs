@@ -14,12 +14,14 @@
 //! `aish list remove NAME` ends the entry's process, by SIGTERM and a second later by SIGKILL, and then deletes its
 //! socket. That is why the process is one that nobody misses, and the socket a mark: whose mark is gone was removed.
 
+mod call;
 pub mod contact;
 pub mod entries;
 pub mod folder;
 pub mod registrar;
 pub mod talk;
 
+pub use call::call;
 pub use contact::Contact;
 pub use registrar::{Notice, Registrar};
 pub use talk::{Message, Reply};

@@ -1,8 +1,9 @@
 //! Ergon, the registry of solutions: a container as something that can be made again.
 //!
 //! A solution's id is made from its content, so that the same one is one entry, however often and from wherever it is
-//! published. What somebody decided is content: image, ports, names of variables, companion. What was seen at a moment
-//! is metadata: health, services, when. It is stored anew each time and never changes the id.
+//! published. What somebody decided is content: image, ports, names of variables. What was seen at a moment is metadata:
+//! health, services, when. It is stored anew each time and never changes the id; nor does how the companion is reached,
+//! which is this host's business.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -89,11 +90,16 @@ pub struct ContainerCi {
 }
 
 impl Solution {
-    /// Its id: `container-` and the SHA-256 of name, version and content, as JSON with sorted keys and without blanks.
+    /// Its id: `container-` and the SHA-256 of type, name, version and content, as JSON with sorted keys and without
+    /// blanks. Of the content all counts but `docker_config.container_ci`.
     #[must_use]
     pub fn id(&self) -> String {
+        let mut content = serde_json::json!(self.content);
+        if let Some(config) = content["docker_config"].as_object_mut() {
+            config.remove("container_ci");
+        }
         let identity = serde_json::json!({
-            "content": self.content,
+            "content": content,
             "name": self.name,
             "type": KIND,
             "version": self.version,
@@ -273,11 +279,12 @@ mod tests {
         // Written down, so that it stays what it is: ids are kept by others.
         assert_eq!(
             one.id(),
-            "container-3b3397cd334fda03fb5edc9127324f486aa3e45e931a6076f985dff45c859f04"
+            "container-3929fc413d9279b900b9743331d9cb78260d341504b54e21e59b10096d752f31"
         );
         let mut same = one.clone();
         same.metadata.insert("health".into(), "unhealthy".into());
         same.source.project_id = Some("p1".into());
+        same.content.docker_config.container_ci.enabled = true;
         assert_eq!(same.id(), one.id());
         let changes: [fn(&mut Solution); 4] = [
             |it| it.name = "other".into(),

@@ -17,6 +17,7 @@ use crate::cli::tekton::table::Polled;
 use crate::exit::Failure;
 use crate::logs;
 use crate::run_dir;
+use crate::tekton::hermes::HermesView;
 
 /// How long the supervisor may take to say what it knows, or to ask a companion.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -65,6 +66,19 @@ impl Client {
     /// A [`Failure`]: unreachable, or what the supervisor answered.
     pub(crate) async fn container(&self, name: &str) -> Result<ContainerView, Failure> {
         self.call(self.request(Method::GET, &[name])?).await
+    }
+
+    /// How the supervisor gets on with Hermes; None where it does without.
+    ///
+    /// # Errors
+    /// A [`Failure`]: unreachable, or what the supervisor answered.
+    pub(crate) async fn hermes(&self) -> Result<Option<HermesView>, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Part {
+            hermes: Option<HermesView>,
+        }
+        let request = self.http.get("http://localhost/api/v1/supervisor");
+        self.call::<Part>(request).await.map(|part| part.hermes)
     }
 
     /// A question.

@@ -36,7 +36,11 @@ pub(crate) async fn run(command: Command, sources: &Sources) -> anyhow::Result<(
     match command {
         Command::Config(args) => config(sources, &args),
         Command::Doctor(args) => {
-            let (text, ending) = doctor::run(sources, args.json).await?;
+            let aim = match args.tekton {
+                true => doctor::Aim::Tekton,
+                false => doctor::Aim::Attending,
+            };
+            let (text, ending) = doctor::run(sources, aim, args.of.json).await?;
             print(&text)?;
             Ok(ending?)
         }

@@ -127,7 +127,7 @@ fn read_secret(path: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// Where it cannot be opened, is no regular file, is larger than `max_bytes`, or is no UTF-8.
-pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> std::io::Result<(String, u32)> {
+pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> std::io::Result<(String, u32)> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = std::fs::File::options()
         .read(true)

@@ -16,19 +16,40 @@ const MIN_TEXT_WIDTH: usize = 24;
 /// What others say may stand in a verdict; more of it is cut off.
 const MAX_TEXT_CHARS: usize = 600;
 
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// That containers can be attended.
+    Attending,
+    /// That Tekton has all of it.
+    Tekton,
+}
+
+impl Aim {
+    /// In words.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Attending => "containers can be attended",
+            Self::Tekton => "Tekton has all of the companions",
+        }
+    }
+}
+
 /// What `--json` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Report {
     checks: Vec<Check>,
     /// Whether nothing failed.
     pub(super) ready: bool,
+    #[serde(skip)]
+    aim: Aim,
 }
 
 impl Report {
     /// The report of these verdicts.
-    pub(super) fn new(checks: Vec<Check>) -> Self {
+    pub(super) fn new(checks: Vec<Check>, aim: Aim) -> Self {
         let ready = checks.iter().all(|check| check.status != Status::Failed);
-        Self { checks, ready }
+        Self { checks, ready, aim }
     }
 
     /// One line a verdict and one at the end, no longer than the terminal is wide.
@@ -68,14 +89,13 @@ impl Report {
             let of = self.checks.iter().filter(|check| check.status == status);
             of.count()
         };
+        let aim = self.aim.as_str();
         match (count(Status::Failed), count(Status::Warning)) {
-            (0, 0) => "ready: containers can be attended".into(),
-            (0, 1) => "ready: containers can be attended, with one limit (!)".into(),
-            (0, limits) => format!("ready: containers can be attended, with {limits} limits (!)"),
-            (1, _) => "1 thing to mend before containers can be attended".into(),
-            (failures, _) => {
-                format!("{failures} things to mend before containers can be attended")
-            }
+            (0, 0) => format!("ready: {aim}"),
+            (0, 1) => format!("ready: {aim}, with one limit (!)"),
+            (0, limits) => format!("ready: {aim}, with {limits} limits (!)"),
+            (1, _) => format!("1 thing to mend before {aim}"),
+            (failures, _) => format!("{failures} things to mend before {aim}"),
         }
     }
 }
@@ -104,20 +124,23 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        Report::new(vec![
-            Check::ok(
-                "engine",
-                "Engine",
-                "20.10, API 1.41, at /var/run/docker.sock",
-            ),
-            Check::warning("clock", "Clock", "3 s behind\x1b[2J", "set it"),
-            Check::failed(
-                "privileges",
-                "Privileges",
-                "user 65534, without CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SETUID and CAP_SETGID",
-                "run as root: sudo diogenes serve; or grant what is missing to the unit that starts it",
-            ),
-        ])
+        Report::new(
+            vec![
+                Check::ok(
+                    "engine",
+                    "Engine",
+                    "20.10, API 1.41, at /var/run/docker.sock",
+                ),
+                Check::warning("clock", "Clock", "3 s behind\x1b[2J", "set it"),
+                Check::failed(
+                    "privileges",
+                    "Privileges",
+                    "user 65534, without CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SETUID and CAP_SETGID",
+                    "run as root: sudo diogenes serve; or grant what is missing to the unit that starts it",
+                ),
+            ],
+            Aim::Attending,
+        )
     }
 
     #[test]
@@ -157,7 +180,7 @@ mod tests {
 
     #[test]
     fn only_failures_are_in_the_way() {
-        let ready = Report::new(report().checks.drain(..2).collect());
+        let ready = Report::new(report().checks.drain(..2).collect(), Aim::Attending);
         assert!(ready.ready);
         assert_eq!(
             ready.summary(),

@@ -153,6 +153,12 @@ pub struct Lock {
     _file: OwnedFd,
 }
 
+/// Where the registry of the Tekton in `root` is.
+#[must_use]
+pub fn file_of(root: &Path) -> PathBuf {
+    root.join(STEPS.join("/")).join(FILE)
+}
+
 impl Folder {
     /// Opens the folder below Tekton's root, and makes it where only that is missing.
     ///

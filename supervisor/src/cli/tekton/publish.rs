@@ -5,7 +5,7 @@
 //! Engine ─────► what it is made from ──────┼─► Solution ─► id ─► Ergon
 //! TektonCore ─► whose project it is ───────┘
 //! ```
-//! The id is made from what somebody decided: name, version, image, declared ports, names of variables, companion.
+//! The id is made from what somebody decided: name, version, image, declared ports, names of variables.
 //! What was seen of the container at this moment, its services too, is metadata: it is stored, and changes no id.
 
 use std::collections::BTreeMap;
