@@ -41,7 +41,7 @@ use crate::config::value::{User, Word as _};
 use crate::registry::names::distinct;
 use crate::registry::{Entry, Registry, ci_name};
 use crate::tekton::registrar::{Order, SUBCOMMAND};
-use crate::tekton::{here, is_attended};
+use crate::tekton::{here, is_attended, our_name};
 
 /// Changes come in bursts: so long they are gathered.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -218,13 +218,9 @@ impl AishRegistry {
     }
 
     async fn order(&self, orders: &mut pipe::Sender, contacts: &[Contact]) -> io::Result<()> {
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
         let order = Order {
             root: self.root.clone(),
-            owner: format!("diogenes@{host}:{}", self.run_dir.display()),
+            owner: our_name(&self.run_dir),
             contacts: contacts.to_vec(),
         };
         let mut line = serde_json::to_vec(&order)?;
