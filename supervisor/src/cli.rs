@@ -153,13 +153,24 @@ pub(crate) struct DoctorArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// One container only, in full.
+    #[arg(conflicts_with = "format")]
     pub(crate) name: Option<String>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// As another program would show it: `tekton` as `tekton status` does.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) format: Option<Format>,
     /// Again every second, until Ctrl-C.
     #[arg(long)]
     pub(crate) watch: bool,
+}
+
+/// Whose habits a status follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Those of `tekton status`.
+    Tekton,
 }
 
 /// Arguments of `ask`.

@@ -9,5 +9,6 @@ pub mod hermes;
 mod http;
 pub mod projects;
 pub mod specialist;
+pub mod stanza;
 
 pub use http::{Address, AddressError, ExchangeError};

@@ -2,15 +2,18 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder, Response, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::Question;
+use crate::api::ci;
 use crate::api::history::HistoryView;
 use crate::api::problem::Problem;
 use crate::api::view::{AnswerView, ContainerView, StatusView};
+use crate::cli::tekton::table::Polled;
 use crate::exit::Failure;
 use crate::logs;
 use crate::run_dir;
@@ -136,6 +139,41 @@ impl Client {
             request = request.header("Last-Event-ID", after);
         }
         self.lines(request).await
+    }
+
+    /// What Tekton would find by asking a container for its health, by its id, or the supervisor itself. A container
+    /// that is gone meanwhile answers nothing.
+    ///
+    /// # Errors
+    /// A [`Failure`]: unreachable, or an answer that makes no sense.
+    pub(crate) async fn poll(&self, id: Option<&str>) -> Result<Polled, Failure> {
+        #[derive(Deserialize)]
+        struct Registered {
+            registered_with_hermes: bool,
+        }
+        let path = id.map_or_else(
+            || "/health".to_owned(),
+            |id| format!("{}{id}/health", ci::BELOW),
+        );
+        let start = Instant::now();
+        let request = self.http.get(format!("http://localhost{path}"));
+        let response = request.send().await.map_err(|error| self.explain(&error))?;
+        let is_told = matches!(
+            response.status(),
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE
+        );
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.explain(&error))?;
+        if !is_told {
+            return Ok(Polled::default());
+        }
+        let told: Registered = serde_json::from_slice(&body).map_err(strange)?;
+        Ok(Polled {
+            took: Some(start.elapsed()),
+            is_registered: told.registered_with_hermes,
+        })
     }
 
     fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, Failure> {

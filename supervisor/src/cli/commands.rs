@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::{escape, escape_json};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use crate::api::view::{ContainerView, StatusView};
@@ -14,7 +15,7 @@ use crate::cli::history::HistoryArgs;
 use crate::cli::sheet::sheet;
 use crate::cli::table::table;
 use crate::cli::terminal::Terminal;
-use crate::cli::{AskArgs, Command, ListingArgs, LsArgs, NameArgs, StatusArgs};
+use crate::cli::{AskArgs, Command, Format, ListingArgs, LsArgs, NameArgs, StatusArgs};
 use crate::cli::{attended, completion, events, history, logs, manual, tekton};
 use crate::config::{Sources, listing, sample};
 use crate::doctor;
@@ -23,6 +24,8 @@ use crate::supervisor::Supervisor;
 
 /// How often `--watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How many containers are polled at a time.
+const POLLS: usize = 4;
 
 /// Runs one command.
 ///
@@ -78,6 +81,17 @@ async fn status(client: &Client, args: &StatusArgs) -> anyhow::Result<String> {
     let (terminal, now) = (Terminal::stdout(), Timestamp::now());
     match &args.name {
         None if args.json => json(&client.status().await?),
+        None if args.format == Some(Format::Tekton) => {
+            let status = client.status().await?;
+            let own = client.poll(None).await?;
+            let ids = status
+                .containers
+                .iter()
+                .map(|container| Some(container.id.as_str()));
+            let polls = stream::iter(ids.map(|id| client.poll(id)));
+            let polled: Vec<_> = polls.buffered(POLLS).try_collect().await?;
+            Ok(tekton::table::table(&status, own, &polled, terminal))
+        }
         None => Ok(table(&client.status().await?, terminal, now)),
         Some(name) if args.json => {
             // The same shape as for all, so that a script needs to know only one.

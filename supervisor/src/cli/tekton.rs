@@ -2,6 +2,8 @@
 
 mod projects;
 mod publish;
+pub(crate) mod stanza;
+pub(crate) mod table;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +22,8 @@ enum TektonCommand {
     Publish(publish::PublishArgs),
     /// The projects of TektonCore, and the containers that belong to each.
     Projects(projects::ProjectsArgs),
+    /// What to write into Tekton's files so that `tekton status` shows this supervisor.
+    Stanza,
 }
 
 /// Runs it; returns what to print.
@@ -30,5 +34,6 @@ pub(crate) async fn run(args: TektonArgs, sources: &Sources) -> anyhow::Result<S
     match args.command {
         TektonCommand::Publish(args) => publish::run(&args, sources).await,
         TektonCommand::Projects(args) => projects::run(&args, sources).await,
+        TektonCommand::Stanza => stanza::run(sources).await,
     }
 }

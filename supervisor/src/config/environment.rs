@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::given::{Given, Givens, Mistake, Source};
 use super::key::PREFIX;
 use super::{Key, keys, nearest};
+use crate::cli::tekton::stanza;
 
 /// The variable that names the configuration file.
 pub(crate) const CONFIG: &str = "DIOGENES_CONFIG";
@@ -57,9 +58,10 @@ impl Environment {
 
     /// A warning for each variable that looks like ours and is not.
     pub(crate) fn warnings(&self) -> Vec<String> {
+        // In Tekton's environment there is one that is for Tekton.
         let known: Vec<String> = keys()
             .map(Key::variable)
-            .chain([CONFIG.to_owned()])
+            .chain([CONFIG.to_owned(), stanza::own().port_variable()])
             .collect();
         let strange = |name: &&String| name.starts_with(PREFIX) && !known.contains(name);
         let warning = |name: &String| {

@@ -37,7 +37,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ci;
-use crate::config::value::User;
+use crate::config::value::{User, Word as _};
 use crate::registry::names::distinct;
 use crate::registry::{Entry, Registry, ci_name};
 use crate::tekton::registrar::{Order, SUBCOMMAND};
@@ -52,6 +52,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 const WELL_AFTER: Duration = Duration::from_secs(30);
 /// How long a registrar may take to read an order, and to leave.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The pause after each line from a registrar: one that never stops talking costs nothing.
+const NOTICE_PAUSE: Duration = Duration::from_millis(50);
 /// Longest line from a registrar, in bytes.
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
@@ -108,6 +110,7 @@ impl AishRegistry {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut removed = Removed::new();
         let mut pause = FIRST_PAUSE;
+        let mut told = String::new();
         loop {
             let started = Instant::now();
             match self.keep(&mut removed, &stop).await {
@@ -115,7 +118,11 @@ impl AishRegistry {
                 Ok(Ended::Died) => {
                     tracing::debug!("the registrar of aish has ended; starting another")
                 }
-                Err(error) => tracing::warn!("the companions are not in aish's registry: {error}"),
+                Err(error) if told == error.to_string() => {}
+                Err(error) => {
+                    told = error.to_string();
+                    tracing::warn!("the companions are not in aish's registry: {told}");
+                }
             }
             if started.elapsed() >= WELL_AFTER {
                 pause = FIRST_PAUSE;
@@ -130,7 +137,7 @@ impl AishRegistry {
     /// Works with one registrar until its end.
     async fn keep(&self, removed: &mut Removed, stop: &CancellationToken) -> io::Result<Ended> {
         let mut changes = self.registry.subscribe();
-        let (mut orders, mut notices) = self.start()?;
+        let (mut orders, mut notices) = self.start().await?;
         let mut present = None;
         loop {
             let now = self.present(removed);
@@ -153,7 +160,10 @@ impl AishRegistry {
                 }
                 () = changed(&mut changes) => {}
                 notice = notices.next() => match notice {
-                    Some(Ok(line)) => self.heed(&line, present, removed),
+                    Some(Ok(line)) => {
+                        self.heed(&line, present, removed);
+                        sleep(NOTICE_PAUSE).await;
+                    }
                     _ => return Ok(Ended::Died),
                 },
             }
@@ -161,8 +171,8 @@ impl AishRegistry {
     }
 
     /// Starts a registrar as the user of aish.
-    fn start(&self) -> io::Result<(pipe::Sender, FramedRead<pipe::Receiver, LinesCodec>)> {
-        let user = self.user()?;
+    async fn start(&self) -> io::Result<(pipe::Sender, FramedRead<pipe::Receiver, LinesCodec>)> {
+        let user = self.user().await?;
         let (their_orders, our_orders) = io::pipe()?;
         let (our_notices, their_notices) = io::pipe()?;
         let mut command = Command::new(&self.program);
@@ -192,11 +202,16 @@ impl AishRegistry {
     }
 
     /// Who the registrar is to be; None for the user this program runs as.
-    fn user(&self) -> io::Result<Option<User>> {
+    async fn user(&self) -> io::Result<Option<User>> {
         let own = rustix::process::geteuid();
         let user = match self.user {
             Some(user) => user,
-            None => owner(&self.root)?,
+            None => {
+                // On a thread that may hang: the directory may be another machine's.
+                let root = self.root.clone();
+                let owner = tokio::task::spawn_blocking(move || owner(&root));
+                timeout(PATIENCE, owner).await???
+            }
         };
         // Who is not root can be nobody else; whether that will do, the registrar finds out.
         Ok((user.uid != own.as_raw() && (own.is_root() || self.user.is_some())).then_some(user))
@@ -294,8 +309,9 @@ fn owner(root: &Path) -> io::Result<User> {
         )
     };
     let meta = root.metadata().map_err(told)?;
-    Ok(User {
+    // The group of a user, not of a directory, which may be any.
+    Ok(User::read(&meta.uid().to_string()).unwrap_or(User {
         uid: meta.uid(),
         gid: meta.gid(),
-    })
+    }))
 }

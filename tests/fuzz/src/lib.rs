@@ -24,6 +24,7 @@ mod replay;
 pub mod scan;
 pub mod snapshot;
 pub mod sock_diag;
+pub mod tekton;
 pub mod text;
 
 /// A reader's check: panics where a promise is broken.
@@ -41,5 +42,6 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("scan", scan::check),
     ("snapshot", snapshot::check),
     ("sock_diag", sock_diag::check),
+    ("tekton", tekton::check),
     ("text", text::check),
 ];
