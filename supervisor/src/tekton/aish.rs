@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diogenes_insight::Intent;
+use diogenes_linux::pidfd::PidFd;
 use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::escape;
 use diogenes_tekton::aish::contact::is_sound;
@@ -97,6 +98,13 @@ struct Present {
     ids: HashMap<String, String>,
 }
 
+/// A registrar that runs.
+struct Process {
+    orders: pipe::Sender,
+    notices: FramedRead<pipe::Receiver, LinesCodec>,
+    process: PidFd,
+}
+
 /// How a registrar came to its end.
 enum Ended {
     /// It was time.
@@ -137,7 +145,11 @@ impl AishRegistry {
     /// Works with one registrar until its end.
     async fn keep(&self, removed: &mut Removed, stop: &CancellationToken) -> io::Result<Ended> {
         let mut changes = self.registry.subscribe();
-        let (mut orders, mut notices) = self.start().await?;
+        let Process {
+            mut orders,
+            mut notices,
+            process,
+        } = self.start().await?;
         let mut present = None;
         loop {
             let now = self.present(removed);
@@ -147,6 +159,8 @@ impl AishRegistry {
             {
                 let sent = timeout(PATIENCE, self.order(&mut orders, &now.contacts)).await;
                 if !matches!(sent, Ok(Ok(()))) {
+                    // One that hangs would keep the next one out.
+                    process.kill();
                     return Ok(Ended::Died);
                 }
             }
@@ -155,7 +169,10 @@ impl AishRegistry {
                 () = stop.cancelled() => {
                     drop(orders);
                     // It says nothing more that anybody wants to know; that it ends is what counts.
-                    let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = notices.next().await {} }).await;
+                    let left = async { while let Some(Ok(_)) = notices.next().await {} };
+                    if timeout(PATIENCE, left).await.is_err() {
+                        process.kill();
+                    }
                     return Ok(Ended::Stopped);
                 }
                 () = changed(&mut changes) => {}
@@ -171,7 +188,7 @@ impl AishRegistry {
     }
 
     /// Starts a registrar as the user of aish.
-    async fn start(&self) -> io::Result<(pipe::Sender, FramedRead<pipe::Receiver, LinesCodec>)> {
+    async fn start(&self) -> io::Result<Process> {
         let user = self.user().await?;
         let (their_orders, our_orders) = io::pipe()?;
         let (our_notices, their_notices) = io::pipe()?;
@@ -186,19 +203,21 @@ impl AishRegistry {
             .stdout(their_notices)
             .stderr(Stdio::null());
         // Nobody waits for it: the kernel reaps it, and it ends when the orders' pipe is closed.
-        drop(command.spawn().map_err(|error| {
+        let child = command.spawn().map_err(|error| {
             let advice = match error.kind() {
                 io::ErrorKind::PermissionDenied => "; the user of aish must be able to execute this program, and another user than this one's takes root",
                 _ => "",
             };
             io::Error::new(error.kind(), format!("cannot start their registrar: {error}{advice}"))
-        })?);
+        })?;
+        let process = PidFd::open(child.id())?;
         let orders = pipe::Sender::from_file(File::from(OwnedFd::from(our_orders)))?;
         let notices = pipe::Receiver::from_file(File::from(OwnedFd::from(our_notices)))?;
-        Ok((
+        Ok(Process {
             orders,
-            FramedRead::new(notices, LinesCodec::new_with_max_length(MAX_LINE_BYTES)),
-        ))
+            notices: FramedRead::new(notices, LinesCodec::new_with_max_length(MAX_LINE_BYTES)),
+            process,
+        })
     }
 
     /// Who the registrar is to be; None for the user this program runs as.
