@@ -36,8 +36,8 @@ fn json(supervisor: &Supervisor, args: &[&str]) -> Value {
 fn hermes_knows_exactly_who_is_attended_whatever_happens() {
     let hermes = FakeHermes::start();
     let (redis, web) = (
-        Container::of(&demo_image("redis")).run(),
-        Container::of(&demo_image("redis")).run(),
+        Container::of(demo_image("redis")).run(),
+        Container::of(demo_image("redis")).run(),
     );
     let supervisor = attending(&[&redis, &web])
         .arg(format!("--hermes={}", hermes.url()))
@@ -103,7 +103,7 @@ fn a_container_is_published_once_and_belongs_to_its_project() {
     });
     let projects = serde_json::json!({"version": "1.0", "projects": [project]});
     std::fs::write(&file, projects.to_string()).expect("a file");
-    let redis = Container::of(&demo_image("redis"))
+    let redis = Container::of(demo_image("redis"))
         .label("com.docker.compose.project", "shop")
         .label("com.docker.compose.project.working_dir", "/srv/shop/deploy")
         .env("DB_PASSWORD", "hunter2")
