@@ -24,7 +24,7 @@ use crate::ci_sockets::ci_session::serve;
 use crate::registry::names::distinct;
 use crate::registry::{Entry, Registry};
 use crate::relay::Relay;
-use crate::run_dir::{listen, listen_among_others};
+use crate::run_dir::{listen, listen_among_others, remove_stale_among_others};
 
 /// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final zero.
 const MAX_PATH_BYTES: usize = 107;
@@ -120,6 +120,11 @@ impl CiSockets {
 
     /// Keeps the sockets in line with the registry.
     pub(crate) async fn run(self) {
+        if let Place::Shared(directory) = &self.place {
+            // In one of our own, that is done when it is taken.
+            let ours = |name: &str| name.starts_with("ci_") && name.ends_with(".sock");
+            remove_stale_among_others(directory, ours);
+        }
         let mut changes = self.registry.subscribe();
         let mut open: HashMap<String, Socket> = HashMap::new();
         // What the log has told already: every change brings another try.

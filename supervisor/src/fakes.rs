@@ -506,7 +506,14 @@ pub(crate) fn defaults() -> watch::Receiver<Arc<Settings>> {
 pub(crate) fn hermes(address: &str) -> Arc<Hermes> {
     let address = diogenes_tekton::Address::parse(address).unwrap();
     let listen = "127.0.0.1:4120".parse().unwrap();
-    Hermes::new(address, listen, None, &Registry::default()).unwrap()
+    Hermes::new(
+        address,
+        listen,
+        "/run/diogenes".as_ref(),
+        None,
+        &Registry::default(),
+    )
+    .unwrap()
 }
 
 /// What a supervisor knows of itself, with alerts for everybody who can receive them.

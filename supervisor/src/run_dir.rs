@@ -162,22 +162,34 @@ pub(crate) fn listen_among_others(path: &Path, group: Option<u32>) -> Result<Lis
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(cannot(&error)),
-        Ok(meta) => {
-            let is_stale = meta.file_type().is_socket() && meta.uid() == own && is_refused(path);
-            if !is_stale {
-                return Err(cannot(
-                    &"something is there that is not this supervisor's; look what it is, and remove it",
-                ));
-            }
-            std::fs::remove_file(path).map_err(|error| cannot(&error))?;
+        Ok(_) if is_stale(path) => std::fs::remove_file(path).map_err(|error| cannot(&error))?,
+        Ok(_) => {
+            return Err(cannot(
+                &"something is there that is not this supervisor's; look what it is, and remove it",
+            ));
         }
     }
     // bind(2) makes the file, and fails where there is one, be it a link to nowhere.
     bind(path, SOCKET_MODE, group).map_err(|error| cannot(&error))
 }
 
-/// Whether nobody listens on a socket any more.
-fn is_refused(path: &Path) -> bool {
+/// Removes the sockets of a directory that others write into too whose names are `ours`, and that a supervisor of this
+/// user's left behind when it was killed.
+pub(crate) fn remove_stale_among_others(directory: &Path, ours: impl Fn(&str) -> bool) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(&ours) && is_stale(&entry.path()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether this is a socket of this user's that nobody listens on any more. A link is none.
+fn is_stale(path: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let meta = path.symlink_metadata();
+    if !meta.is_ok_and(|meta| meta.file_type().is_socket() && meta.uid() == own) {
+        return false;
+    }
     let connected = std::os::unix::net::UnixStream::connect(path);
     connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
@@ -320,6 +332,11 @@ mod tests {
             listen_among_others(&path, None).is_err(),
             "somebody listens there"
         );
+        let left = dir.path().join("ci_left.sock");
+        drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
+        std::fs::write(dir.path().join("ci_file.sock"), "theirs").unwrap();
+        remove_stale_among_others(dir.path(), |name| name.starts_with("ci_"));
+        assert!(path.exists() && !left.exists() && dir.path().join("ci_file.sock").exists());
         drop(alive);
         let listener = listen_among_others(&path, None).unwrap();
         assert_eq!(

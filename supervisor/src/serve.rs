@@ -100,7 +100,10 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
     ));
     let hermes = settings.borrow().tekton.hermes.clone();
     let hermes = hermes
-        .map(|address| Hermes::new(address, listen, attach_error.clone(), &registry))
+        .map(|address| {
+            let run_dir = run_dir.path();
+            Hermes::new(address, listen, run_dir, attach_error.clone(), &registry)
+        })
         .transpose()?;
     if let Some(hermes) = &hermes {
         tasks.spawn(hermes.clone().run(registry.clone(), working.clone()));

@@ -14,6 +14,7 @@ pub(crate) mod registrar;
 pub(crate) mod specialist;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use diogenes_discovery::redact::redact_text;
@@ -21,6 +22,7 @@ use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_tekton::aish::Reply;
 use tokio::time::timeout;
 
+use crate::api::health::COMPONENT_NAME;
 use crate::attendants::policy::Verdict;
 use crate::registry::Entry;
 use crate::relay::Relay;
@@ -54,6 +56,13 @@ pub(crate) async fn say(relay: &Relay, entry: &Entry, message: &str) -> Reply {
 pub(crate) fn is_attended(entry: &Entry) -> bool {
     let is_wanted = entry.verdict.as_ref().is_some_and(Verdict::wants);
     entry.facts.state.is_up() && (is_wanted || entry.presence.via().is_some())
+}
+
+/// What this supervisor calls itself where it must know its own again after a restart: one run directory of one host.
+pub(crate) fn our_name(run_dir: &Path) -> String {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy();
+    format!("{COMPONENT_NAME}@{host}:{}", run_dir.display())
 }
 
 /// Where a listener is reached from this host.

@@ -91,6 +91,15 @@ fn questions() {
     let mut http: Vec<_> = (0..ROUNDS)
         .map(|_| timed(|| drop(api.post(&path, "{\"question\":\"status\"}"))))
         .collect();
+    let path = format!("/ci/{}/message", container.name());
+    let mut aish: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            // aish makes a connection for each message.
+            timed(|| {
+                drop(HttpConnection::tcp(supervisor.port()).post(&path, "{\"message\":\"status\"}"))
+            })
+        })
+        .collect();
     let mut theirs: Vec<_> = (0..20)
         .map(|_| timed(|| assert!(container.exec(&["redis-cli", "ping"]).status.success())))
         .collect();
@@ -103,6 +112,12 @@ fn questions() {
     compare(
         "question to answer, HTTP",
         &mut http,
+        "docker exec redis-cli ping",
+        &mut theirs,
+    );
+    compare(
+        "message to answer, as aish sends it",
+        &mut aish,
         "docker exec redis-cli ping",
         &mut theirs,
     );

@@ -1,12 +1,16 @@
 //! Companions of real containers in aish's registry, as an aish sees them that does what Tekton's does.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diogenes_testkit::{Aish, Container, Supervisor, SupervisorSpec, listener_image, wait_until};
-use diogenes_tests::{SOON, children_of, command_line, is_gone, kill, present, signal, status_of};
+use diogenes_tests::{
+    Peer, SOON, children_of, command_line, is_gone, kill, present, signal, status_of,
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -219,6 +223,99 @@ fn the_registrar_is_the_user_whose_tekton_it_is() {
             .uid(),
         USER
     );
+}
+
+/// One line to a companion that speaks as a specialist, and the answer.
+fn tell_specialist(port: u16, line: &Value) -> Value {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a specialist");
+    writeln!(stream, "{line}").expect("a line");
+    let mut answer = String::new();
+    BufReader::new(stream)
+        .read_line(&mut answer)
+        .expect("an answer");
+    serde_json::from_str(&answer).expect("JSON")
+}
+
+#[test]
+fn the_other_ways_lead_to_the_same_companion() {
+    let tekton = Tekton::new();
+    let shop = listener();
+    let planted = Container::of(listener_image())
+        .args(["tcp", "127.0.0.1:7000"])
+        .create();
+    let draft = |container: &Container| PathBuf::from(format!("/tmp/ci_{}.sock", container.id()));
+    let target = tekton.path().join("target");
+    symlink(&target, draft(&planted)).expect("a planted link");
+    let _removed = Removed(draft(&planted));
+    let supervisor = tekton
+        .spec(&[shop.name(), planted.name()])
+        .arg("--tekton-first-draft-sockets=true")
+        .arg("--tekton-specialist-ports=42100-42999")
+        .start();
+    planted.order("start");
+    present(&supervisor, &shop);
+    present(&supervisor, &planted);
+
+    wait_until(SOON, "the first drafts' socket", || {
+        draft(&shop).exists().then_some(())
+    });
+    let answer =
+        Peer::connect(&draft(&shop)).ask(&json!({"type": "ask", "id": 1, "question": "ports"}));
+    assert!(
+        answer["text"].as_str().expect("a text").contains("7000"),
+        "{answer}"
+    );
+    wait_until(SOON, "the log to tell of the link", || {
+        supervisor
+            .log()
+            .contains("not this supervisor's")
+            .then_some(())
+    });
+    assert!(!target.exists() && draft(&planted).is_symlink());
+
+    let discovery = |name: &str| -> Value {
+        let (status, body) = supervisor.http("GET", &format!("/ci/{name}/discovery"), None);
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("JSON")
+    };
+    let (port, _) = wait_until(SOON, "a specialist's port", || {
+        discovery(shop.name())["metadata"]["specialist_port"]
+            .as_str()?
+            .parse()
+            .ok()
+    });
+    let answer = tell_specialist(port, &json!({"type": "chat", "content": "ports"}));
+    assert!(
+        answer["content"].as_str().expect("a text").contains("7000"),
+        "{answer}"
+    );
+    assert_eq!(
+        tell_specialist(port, &json!({"type": "info"}))["component"],
+        shop.name()
+    );
+
+    let table = supervisor.words(&["status", "--format", "tekton"]);
+    assert!(
+        table.starts_with('╒') && table.contains(shop.name()),
+        "{table}"
+    );
+    let stanza = supervisor.words(&["tekton", "stanza"]);
+    assert!(
+        stanza.ends_with(&format!("DIOGENES_PORT={}", supervisor.port())),
+        "{stanza}"
+    );
+
+    supervisor.end(Signal::TERM);
+    assert!(!draft(&shop).exists() && draft(&planted).is_symlink());
+}
+
+/// A path that is removed in the end.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 #[test]

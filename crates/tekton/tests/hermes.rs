@@ -8,7 +8,8 @@ use diogenes_testkit::{FakeHermes, Mood};
 use serde_json::{Map, json};
 
 fn client(hermes: &FakeHermes) -> Client {
-    Client::new(Address::parse(&hermes.url()).unwrap()).unwrap()
+    let address = Address::parse(&hermes.url()).expect("an address");
+    Client::new(address).expect("a client")
 }
 
 fn registration(id: &str) -> Registration {

@@ -216,12 +216,13 @@ impl Known {
     }
 }
 
-struct Heard {
-    method: String,
-    path: String,
+/// A request.
+pub(crate) struct Heard {
+    pub(crate) method: String,
+    pub(crate) path: String,
     query: String,
     token: Option<String>,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Shared {
@@ -292,10 +293,7 @@ impl Shared {
             }
         };
         let body = body.to_string();
-        let answer = format!(
-            "HTTP/1.1 {status} Whatever\r\nserver: uvicorn\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        let answer = answer_text(status, &body);
         let half = if mood == Mood::Halves {
             answer.len() - body.len() / 2 - 1
         } else {
@@ -431,8 +429,17 @@ fn lacking(what: &str) -> (u16, Value) {
     (422, json!({"detail": detail}))
 }
 
+/// An answer with this body.
+pub(crate) fn answer_text(status: u16, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} Whatever\r\nserver: uvicorn\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+}
+
 /// The next request; None at the end.
-fn hear(reader: &mut impl BufRead) -> std::io::Result<Option<Heard>> {
+pub(crate) fn hear(reader: &mut impl BufRead) -> std::io::Result<Option<Heard>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

@@ -16,6 +16,7 @@ mod debian;
 mod dist;
 mod docker;
 mod engine;
+mod ergon;
 mod hermes;
 mod http;
 mod image;
@@ -31,6 +32,7 @@ pub use debian::{cache, debian_package};
 pub use dist::dist;
 pub use docker::docker;
 pub use engine::{Engine, sweep};
+pub use ergon::FakeErgon;
 pub use hermes::{FakeHermes, Mood};
 pub use http::http;
 pub use image::{

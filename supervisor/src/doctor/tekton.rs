@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use crate::api::view::{ContainerView, StatusView};
 use crate::config::Settings;
-use crate::doctor::check::Check;
+use crate::doctor::check::{Check, Status};
 use crate::doctor::running::{self, Running};
 use crate::tekton::here;
 use diogenes_engine::ContainerState;
@@ -19,7 +19,13 @@ use diogenes_engine::ContainerState;
 /// Looks and judges.
 pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     let running = Running::look(&settings.general.run_dir).await;
-    let mut checks = vec![running::judge(&running)];
+    let mut supervisor = running::judge(&running);
+    if !running.is_live() {
+        // For attending, that none runs yet is nothing to mend.
+        supervisor.status = Status::Failed;
+        supervisor.advice = Some("start one with: diogenes serve".into());
+    }
+    let mut checks = vec![supervisor];
     let status = match &running {
         Running::Live { status, .. } => Some(&**status),
         _ => None,

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diogenes_insight::Intent;
+use diogenes_linux::pidfd::PidFd;
 use diogenes_proto::Timestamp;
 use diogenes_proto::untrusted::escape;
 use diogenes_tekton::aish::contact::is_sound;
@@ -37,11 +38,11 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ci;
-use crate::config::value::User;
+use crate::config::value::{User, Word as _};
 use crate::registry::names::distinct;
 use crate::registry::{Entry, Registry, ci_name};
 use crate::tekton::registrar::{Order, SUBCOMMAND};
-use crate::tekton::{here, is_attended};
+use crate::tekton::{here, is_attended, our_name};
 
 /// Changes come in bursts: so long they are gathered.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -52,6 +53,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 const WELL_AFTER: Duration = Duration::from_secs(30);
 /// How long a registrar may take to read an order, and to leave.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The pause after each line from a registrar: one that never stops talking costs nothing.
+const NOTICE_PAUSE: Duration = Duration::from_millis(50);
 /// Longest line from a registrar, in bytes.
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
@@ -95,6 +98,13 @@ struct Present {
     ids: HashMap<String, String>,
 }
 
+/// A registrar that runs.
+struct Process {
+    orders: pipe::Sender,
+    notices: FramedRead<pipe::Receiver, LinesCodec>,
+    process: PidFd,
+}
+
 /// How a registrar came to its end.
 enum Ended {
     /// It was time.
@@ -108,6 +118,7 @@ impl AishRegistry {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut removed = Removed::new();
         let mut pause = FIRST_PAUSE;
+        let mut told = String::new();
         loop {
             let started = Instant::now();
             match self.keep(&mut removed, &stop).await {
@@ -115,7 +126,11 @@ impl AishRegistry {
                 Ok(Ended::Died) => {
                     tracing::debug!("the registrar of aish has ended; starting another")
                 }
-                Err(error) => tracing::warn!("the companions are not in aish's registry: {error}"),
+                Err(error) if told == error.to_string() => {}
+                Err(error) => {
+                    told = error.to_string();
+                    tracing::warn!("the companions are not in aish's registry: {told}");
+                }
             }
             if started.elapsed() >= WELL_AFTER {
                 pause = FIRST_PAUSE;
@@ -130,7 +145,11 @@ impl AishRegistry {
     /// Works with one registrar until its end.
     async fn keep(&self, removed: &mut Removed, stop: &CancellationToken) -> io::Result<Ended> {
         let mut changes = self.registry.subscribe();
-        let (mut orders, mut notices) = self.start()?;
+        let Process {
+            mut orders,
+            mut notices,
+            process,
+        } = self.start().await?;
         let mut present = None;
         loop {
             let now = self.present(removed);
@@ -140,6 +159,8 @@ impl AishRegistry {
             {
                 let sent = timeout(PATIENCE, self.order(&mut orders, &now.contacts)).await;
                 if !matches!(sent, Ok(Ok(()))) {
+                    // One that hangs would keep the next one out.
+                    process.kill();
                     return Ok(Ended::Died);
                 }
             }
@@ -148,12 +169,18 @@ impl AishRegistry {
                 () = stop.cancelled() => {
                     drop(orders);
                     // It says nothing more that anybody wants to know; that it ends is what counts.
-                    let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = notices.next().await {} }).await;
+                    let left = async { while let Some(Ok(_)) = notices.next().await {} };
+                    if timeout(PATIENCE, left).await.is_err() {
+                        process.kill();
+                    }
                     return Ok(Ended::Stopped);
                 }
                 () = changed(&mut changes) => {}
                 notice = notices.next() => match notice {
-                    Some(Ok(line)) => self.heed(&line, present, removed),
+                    Some(Ok(line)) => {
+                        self.heed(&line, present, removed);
+                        sleep(NOTICE_PAUSE).await;
+                    }
                     _ => return Ok(Ended::Died),
                 },
             }
@@ -161,8 +188,8 @@ impl AishRegistry {
     }
 
     /// Starts a registrar as the user of aish.
-    fn start(&self) -> io::Result<(pipe::Sender, FramedRead<pipe::Receiver, LinesCodec>)> {
-        let user = self.user()?;
+    async fn start(&self) -> io::Result<Process> {
+        let user = self.user().await?;
         let (their_orders, our_orders) = io::pipe()?;
         let (our_notices, their_notices) = io::pipe()?;
         let mut command = Command::new(&self.program);
@@ -176,40 +203,43 @@ impl AishRegistry {
             .stdout(their_notices)
             .stderr(Stdio::null());
         // Nobody waits for it: the kernel reaps it, and it ends when the orders' pipe is closed.
-        drop(command.spawn().map_err(|error| {
+        let child = command.spawn().map_err(|error| {
             let advice = match error.kind() {
                 io::ErrorKind::PermissionDenied => "; the user of aish must be able to execute this program, and another user than this one's takes root",
                 _ => "",
             };
             io::Error::new(error.kind(), format!("cannot start their registrar: {error}{advice}"))
-        })?);
+        })?;
+        let process = PidFd::open(child.id())?;
         let orders = pipe::Sender::from_file(File::from(OwnedFd::from(our_orders)))?;
         let notices = pipe::Receiver::from_file(File::from(OwnedFd::from(our_notices)))?;
-        Ok((
+        Ok(Process {
             orders,
-            FramedRead::new(notices, LinesCodec::new_with_max_length(MAX_LINE_BYTES)),
-        ))
+            notices: FramedRead::new(notices, LinesCodec::new_with_max_length(MAX_LINE_BYTES)),
+            process,
+        })
     }
 
     /// Who the registrar is to be; None for the user this program runs as.
-    fn user(&self) -> io::Result<Option<User>> {
+    async fn user(&self) -> io::Result<Option<User>> {
         let own = rustix::process::geteuid();
         let user = match self.user {
             Some(user) => user,
-            None => owner(&self.root)?,
+            None => {
+                // On a thread that may hang: the directory may be another machine's.
+                let root = self.root.clone();
+                let owner = tokio::task::spawn_blocking(move || owner(&root));
+                timeout(PATIENCE, owner).await???
+            }
         };
         // Who is not root can be nobody else; whether that will do, the registrar finds out.
         Ok((user.uid != own.as_raw() && (own.is_root() || self.user.is_some())).then_some(user))
     }
 
     async fn order(&self, orders: &mut pipe::Sender, contacts: &[Contact]) -> io::Result<()> {
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
         let order = Order {
             root: self.root.clone(),
-            owner: format!("diogenes@{host}:{}", self.run_dir.display()),
+            owner: our_name(&self.run_dir),
             contacts: contacts.to_vec(),
         };
         let mut line = serde_json::to_vec(&order)?;
@@ -298,8 +328,9 @@ fn owner(root: &Path) -> io::Result<User> {
         )
     };
     let meta = root.metadata().map_err(told)?;
-    Ok(User {
+    // The group of a user, not of a directory, which may be any.
+    Ok(User::read(&meta.uid().to_string()).unwrap_or(User {
         uid: meta.uid(),
         gid: meta.gid(),
-    })
+    }))
 }

@@ -14,6 +14,7 @@ mod registration;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::{Entry, Registry};
-use crate::tekton::{here, is_attended};
+use crate::tekton::{here, is_attended, our_name};
 
 /// How often the registry is looked at, at most: a host that is busy changes faster than anybody reads.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
@@ -65,11 +66,18 @@ pub(crate) struct HermesView {
 pub(crate) struct Hermes {
     client: Client,
     address: String,
-    /// Where our own HTTP is.
-    base: String,
+    our: Our,
     /// Why containers cannot be entered; None where they can.
     attach_error: Option<String>,
     state: Mutex<State>,
+}
+
+/// What stands in every registration.
+struct Our {
+    /// Where our HTTP is.
+    base: String,
+    /// By what we know our own again.
+    owner: String,
 }
 
 struct State {
@@ -91,16 +99,20 @@ impl Hermes {
     pub(crate) fn new(
         address: Address,
         listen: SocketAddr,
+        run_dir: &Path,
         attach_error: Option<String>,
         registry: &Registry,
     ) -> anyhow::Result<Arc<Self>> {
-        let base = format!("http://{}", here(listen));
-        let own = registration::own(&base, &registry.engine(), attach_error.as_deref());
+        let our = Our {
+            base: format!("http://{}", here(listen)),
+            owner: our_name(run_dir),
+        };
+        let own = registration::own(&our, &registry.engine(), attach_error.as_deref());
         let seed = u64::from(std::process::id()) ^ diogenes_proto::Timestamp::now().as_unix_ms();
         Ok(Arc::new(Self {
             address: address.as_str().to_owned(),
             client: Client::new(address)?,
-            base,
+            our,
             attach_error,
             state: Mutex::new(State {
                 ledger: Ledger::new(own, seed, Instant::now().into_std()),
@@ -203,7 +215,7 @@ impl Hermes {
     /// Tells the ledger of all that is new in the registry.
     fn look(&self, registry: &Registry, told: &mut HashMap<String, Told>) {
         let now = Instant::now().into_std();
-        let own = registration::own(&self.base, &registry.engine(), self.attach_error.as_deref());
+        let own = registration::own(&self.our, &registry.engine(), self.attach_error.as_deref());
         let attended = registry
             .all()
             .into_iter()
@@ -219,7 +231,7 @@ impl Hermes {
             if known.is_some_and(|told| Arc::ptr_eq(&told.entry, &entry)) {
                 continue;
             }
-            let wish = registration::of(&entry, &self.base);
+            let wish = registration::of(&entry, &self.our);
             let version = wish.version;
             if known.is_none_or(|told| told.version != version) {
                 wishes.push(wish);
@@ -242,8 +254,8 @@ impl Hermes {
 
     async fn ask(self: Arc<Self>, request: Request) -> (Request, Answer) {
         let is_ours = |component: &Component| {
-            let supervisor = component.metadata.get(registration::SUPERVISOR);
-            supervisor.and_then(|base| base.as_str()) == Some(&self.base)
+            let owner = component.metadata.get(registration::OWNER);
+            owner.and_then(|owner| owner.as_str()) == Some(&self.our.owner)
         };
         let answer = self.client.answer(&request, is_ours).await;
         (request, answer)

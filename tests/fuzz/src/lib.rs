@@ -25,6 +25,7 @@ mod replay;
 pub mod scan;
 pub mod snapshot;
 pub mod sock_diag;
+pub mod tekton;
 pub mod text;
 
 /// A reader's check: panics where a promise is broken.
@@ -43,5 +44,6 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("scan", scan::check),
     ("snapshot", snapshot::check),
     ("sock_diag", sock_diag::check),
+    ("tekton", tekton::check),
     ("text", text::check),
 ];

@@ -147,10 +147,19 @@ pub struct Folder {
     path: PathBuf,
 }
 
-/// Held while the file is changed; the kernel gives it back when this is dropped.
+/// Keeps others of us out; the kernel gives it back when this is dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: OwnedFd,
+}
+
+/// None where another holds it.
+fn try_lock(file: OwnedFd) -> Result<Option<Lock>, Errno> {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(Lock { _file: file })),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Where the registry of the Tekton in `root` is.
@@ -217,11 +226,7 @@ impl Folder {
             OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let failed = |error| self.failed("lock", LOCK, error);
         let file = openat(&self.dir, LOCK, flags, FILE_MODE).map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _file: file })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
+        try_lock(file).map_err(failed)
     }
 
     /// The file's state; None where there is no file.
@@ -398,6 +403,21 @@ impl Marks {
         fstat(&self.dir)
             .map(|stat| Stamp::of(&stat).place)
             .map_err(failed)
+    }
+
+    /// Keeps others of the same owner away, for as long as this is held; None where another is there.
+    ///
+    /// # Errors
+    /// Where there can be no lock.
+    pub fn lock(&self) -> Result<Option<Lock>, FolderError> {
+        let failed = |error| FolderError::Failed {
+            what: "lock",
+            path: self.path.clone(),
+            error,
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = openat(&self.dir, ".", flags, Mode::empty()).map_err(failed)?;
+        try_lock(dir).map_err(failed)
     }
 
     /// Whether it is there.

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::contact::Contact;
 use super::entries::Entries;
-use super::folder::{Folder, FolderError, Held, Marks, Stamp};
+use super::folder::{Folder, FolderError, Held, Lock, Marks, Stamp};
 
 /// How soon to look again where all is well.
 pub const LATER: Duration = Duration::from_secs(1);
@@ -75,9 +75,11 @@ pub struct Registrar {
     owner: String,
     pid: u32,
     contacts: BTreeMap<String, Contact>,
-    /// Whose marks were there at the last look, and in which directory.
+    /// The marks' directory, with the lock that keeps others of this owner away: one that is about to leave would take
+    /// these marks with it.
+    place: Option<((u64, u64), Lock)>,
+    /// Whose marks were there at the last look.
     marked: BTreeSet<String>,
-    marked_in: Option<(u64, u64)>,
     /// Who was removed by aish.
     removed: BTreeSet<String>,
     /// The file's state at the last look at which all was right, and whether it was so before.
@@ -101,8 +103,8 @@ impl Registrar {
             owner: owner.to_owned(),
             pid,
             contacts: BTreeMap::new(),
+            place: None,
             marked: BTreeSet::new(),
-            marked_in: None,
             removed: BTreeSet::new(),
             seen: None,
             replaced: None,
@@ -177,6 +179,21 @@ impl Registrar {
         // Opened anew each time: it may have been removed, and made again.
         let folder = Folder::open(&self.root)?;
         let marks = folder.marks(&self.owner)?;
+        let place = marks.place()?;
+        if self
+            .place
+            .as_ref()
+            .is_none_or(|(before, _)| *before != place)
+        {
+            let Some(lock) = marks.lock()? else {
+                return Ok(Look::Busy(Some(Trouble::Locked {
+                    path: folder.file_path(),
+                })));
+            };
+            // Where the whole directory is gone, somebody has cleaned up, and meant nobody.
+            self.marked.clear();
+            self.place = Some((place, lock));
+        }
         self.set_marks(&marks, notices)?;
         let stamp = folder.stamp()?;
         let late = self.written_late(stamp, now);
@@ -247,13 +264,8 @@ impl Registrar {
         Ok(Look::Right)
     }
 
-    /// Makes the marks what they should be. One that was there and is gone was removed by aish; where their whole
-    /// directory is gone, somebody has cleaned up, and meant nobody.
+    /// Makes the marks what they should be. One that was there and is gone was removed by aish.
     fn set_marks(&mut self, marks: &Marks, notices: &mut Vec<Notice>) -> Result<(), FolderError> {
-        let place = marks.place()?;
-        if self.marked_in.replace(place) != Some(place) {
-            self.marked.clear();
-        }
         let gone: Vec<String> = self
             .wanted()
             .filter(|key| self.marked.contains(*key) && !marks.has(key))

@@ -244,9 +244,13 @@ fn two_of_us_share_a_registry_and_a_restarted_one_takes_its_leavings_away() {
     }
     assert_eq!(fs::read(place.file()).unwrap(), before, "they do not fight");
     assert_eq!(place.aish().names(), ["both-ci", "cafe-ci", "shop-ci"]);
-    // Killed and started again, with other containers.
-    let mut here = place.registrar(OWNER);
-    here.give([contact("new-ci")]);
+    // Killed and started again, with other containers; not before the first is gone.
+    let mut next = place.registrar(OWNER);
+    next.give([contact("new-ci")]);
+    place.pass(&mut next);
+    assert_eq!(place.aish().names(), ["both-ci", "cafe-ci", "shop-ci"]);
+    drop(here);
+    let mut here = next;
     place.pass(&mut here);
     assert_eq!(place.aish().names(), ["cafe-ci", "new-ci"]);
     place.pass(&mut there);

@@ -42,7 +42,7 @@ const FAILURE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)]
 /// Hermes is away after so many failures in a row: one alone is a connection that broke.
 const AWAY_AFTER: u32 = 2;
 /// When an earlier life's leftovers are looked for: by then it is known who is there.
-const LIST_AFTER: Duration = Duration::from_secs(30);
+const LIST_AFTER: Duration = Duration::from_secs(10);
 /// Most components kept only to be unregistered.
 const MAX_LEAVING: usize = 1000;
 

@@ -426,3 +426,17 @@ fn those_who_came_and_went_while_hermes_was_away_leave_nothing() {
     world.assert_in_step();
     assert!(world.requests < 100, "{}", world.requests);
 }
+
+#[test]
+fn what_was_told_with_its_answer_lost_is_told_again_also_where_the_wish_is_the_old_one() {
+    let mut world = world_of(1);
+    world.wish("ci0", 1);
+    world.begin();
+    let is_it = |request: &Request| matches!(request, Request::Register(_));
+    let place = world.under_way.iter().position(is_it).unwrap();
+    world.end(place, Fate::AnswerLost);
+    assert_eq!(world.hermes.known["ci0"].0, "1");
+    world.wish("ci0", 0);
+    world.live(Duration::from_secs(60));
+    world.assert_in_step();
+}

@@ -77,7 +77,7 @@ impl World {
         };
         let hermes = hermes.map(|url| {
             let address = diogenes_tekton::Address::parse(url).unwrap();
-            Hermes::new(address, listen, None, &registry).unwrap()
+            Hermes::new(address, listen, dir.path(), None, &registry).unwrap()
         });
         if let Some(hermes) = &hermes {
             tasks.spawn(hermes.clone().run(registry.clone(), stop.clone()));

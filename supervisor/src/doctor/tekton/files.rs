@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use diogenes_tekton::projects;
 
 use crate::api::health::COMPONENT_NAME;
+use crate::cli::tekton::stanza;
 use crate::config::secrets::read_bounded;
 use crate::doctor::check::Check;
 use crate::doctor::{hung, without_hanging};
@@ -52,7 +53,7 @@ fn judge_projects(root: &Path) -> Check {
 }
 
 fn judge_status(root: &Path, port: u16) -> Check {
-    let variable = format!("{}_PORT", COMPONENT_NAME.to_uppercase());
+    let variable = stanza::own().port_variable();
     let advice = "diogenes tekton stanza prints what belongs into both files";
     let warning = |detail: String| Check::warning(STATUS_ID, STATUS_TITLE, detail, advice);
     let components = root.join(COMPONENTS);
@@ -72,10 +73,16 @@ fn judge_status(root: &Path, port: u16) -> Check {
         value(&text, &variable).map(str::to_owned)
     };
     match files.iter().rev().find_map(given) {
-        None => warning(format!(
-            "does not show the supervisor: {variable} is set neither in {} nor in {}",
-            VARIABLES[0], VARIABLES[1]
-        )),
+        None => Check::failed(
+            STATUS_ID,
+            STATUS_TITLE,
+            format!(
+                "{COMPONENTS} has {COMPONENT_NAME}, but {variable} is set neither in {} nor in {}: so none of Tekton's \
+                 programs starts",
+                VARIABLES[0], VARIABLES[1]
+            ),
+            advice,
+        ),
         Some(value) if value != port.to_string() => warning(format!(
             "looks for the supervisor at another port: {variable} is {value:?}, and it listens on {port}"
         )),

@@ -15,9 +15,10 @@ use crate::api::health::COMPONENT_NAME;
 use crate::api::view::ServiceView;
 use crate::registry::{EngineStatus, Entry};
 use crate::supervisor::Supervisor;
+use crate::tekton::hermes::Our;
 
 /// The key of the metadata that tells whose component it is.
-pub(super) const SUPERVISOR: &str = "supervisor";
+pub(super) const OWNER: &str = "owner";
 /// What all of them are, and can be asked for. Hermes keeps the first in the metadata too, under `type`.
 pub(super) const KIND: &str = "container_ci";
 /// Most services and findings of one container that are told.
@@ -27,7 +28,7 @@ const MAX_FINDINGS: usize = 10;
 const MAX_CHARS: usize = 200;
 
 /// The supervisor, as a component.
-pub(super) fn own(base: &str, engine: &EngineStatus, attach_error: Option<&str>) -> Wish {
+pub(super) fn own(our: &Our, engine: &EngineStatus, attach_error: Option<&str>) -> Wish {
     let healthy = engine.error.is_none() && attach_error.is_none();
     let health = if healthy {
         Health::Healthy
@@ -37,7 +38,7 @@ pub(super) fn own(base: &str, engine: &EngineStatus, attach_error: Option<&str>)
     let version = engine.version.as_ref().map(|version| &version.version);
     let host = rustix::system::uname();
     let metadata = json!({
-        SUPERVISOR: base,
+        OWNER: our.owner,
         "health": health,
         "host": host.nodename().to_string_lossy(),
         "engine": version,
@@ -48,7 +49,7 @@ pub(super) fn own(base: &str, engine: &EngineStatus, attach_error: Option<&str>)
     (health.as_str(), version, engine.error.is_some()).hash(&mut hasher);
     wish(
         COMPONENT_NAME.to_owned(),
-        base.to_owned(),
+        our.base.clone(),
         metadata,
         hasher.finish(),
         healthy,
@@ -56,7 +57,7 @@ pub(super) fn own(base: &str, engine: &EngineStatus, attach_error: Option<&str>)
 }
 
 /// A container, as the component that its companion is.
-pub(super) fn of(entry: &Entry, base: &str) -> Wish {
+pub(super) fn of(entry: &Entry, our: &Our) -> Wish {
     let facts = &entry.facts;
     let (health, since) = entry.health();
     let services = ServiceView::all(entry);
@@ -72,7 +73,7 @@ pub(super) fn of(entry: &Entry, base: &str) -> Wish {
         (&finding.code, finding.severity as u8, &finding.service).hash(&mut hasher);
     }
     let metadata = json!({
-        SUPERVISOR: base,
+        OWNER: our.owner,
         "container_id": facts.id,
         "container_name": facts.name,
         "image": short(&facts.image),
@@ -97,7 +98,7 @@ pub(super) fn of(entry: &Entry, base: &str) -> Wish {
             "summary": short(finding.summary.as_raw()),
         })).collect::<Vec<_>>(),
     });
-    let endpoint = format!("{base}/ci/{}", facts.name);
+    let endpoint = format!("{}/ci/{}", our.base, facts.name);
     // What Hermes hears of a heartbeat it does not keep; what is told in it is true all the same.
     let healthy = health == Health::Healthy;
     wish(
