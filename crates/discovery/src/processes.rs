@@ -335,6 +335,7 @@ impl ProcessTable {
         }
         let is_turn = same && self.turns.is_turn_of(pid);
         let mut is_like_another = false;
+        let descriptors = known.descriptors;
         if known.standing == Standing::Member {
             if describe {
                 let uid = if self.live {
@@ -348,8 +349,8 @@ impl ProcessTable {
                 let kinds = is_crowd.then_some(&mut self.kinds);
                 is_like_another = !describe_process(known, tree, frameworks, kinds);
             }
-            // In a crowd they are counted where they are walked.
-            if self.counts_descriptors && !is_crowd {
+            // Of a crowd, who is new is counted where it is walked.
+            if self.counts_descriptors && (due && same || !is_crowd) {
                 known.count(tree.size(pid, "fd").ok());
             }
             // Limits rarely change: not looked at again just because the process is young. They are the dearest file of
@@ -360,7 +361,13 @@ impl ProcessTable {
                 known.is_limit_due = false;
             }
         }
-        let may_hold_others = describe && (due || executed || !is_like_another);
+        // In a crowd, a turn is no reason where nothing was held and as many descriptors are open as before.
+        let is_unchanged = self.counts_descriptors && known.descriptors == descriptors;
+        let may_hold_others = if same && is_crowd && is_unchanged && known.holds.is_empty() {
+            executed
+        } else {
+            describe && (due || executed || !is_like_another)
+        };
         known.walk_due = !zombie && (may_hold_others || known.walk_owed && is_turn);
     }
 

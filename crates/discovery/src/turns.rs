@@ -16,7 +16,9 @@
 //! Even in the first scan of a crowd, some things are left to their turn: limits, and the descriptors of those that are
 //! like another process, unless an owner is looked for.
 //!
-//! So what is told of a process in a crowd is at most [`ROUND`] scans old, and that of a service's main process is new.
+//! So what is told of a process in a crowd is at most [`ROUND`] scans old, and that of a service's main process is new. With
+//! a scan every 2 s in a restless container that is 16 s, with one every 30 s in a calm one 4 min; an exec that kept
+//! the process' name shows within 64 scans, 2 min and 32 min. Deaths, new processes and new listeners show in each scan.
 
 use std::ops::Range;
 
