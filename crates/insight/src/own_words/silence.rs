@@ -2,7 +2,7 @@
 
 /// All that the companion finds, but that own words are refused. What the host finds it tells in any case: who made an
 /// image has no say in that.
-pub(super) const FINDINGS: [&str; 16] = [
+pub(super) const FINDINGS: [&str; 18] = [
     "service-gone",
     "service-deaf",
     "service-silent",
@@ -16,6 +16,8 @@ pub(super) const FINDINGS: [&str; 16] = [
     "certificate-expires",
     "memory-near-limit",
     "out-of-memory-kills",
+    "disk-full",
+    "disk-nearly-full",
     "pids-near-limit",
     "secrets-on-command-lines",
     "runs-as-root",

@@ -45,6 +45,14 @@ async fn patiently(what: &str, is_so: impl Fn() -> bool) {
     panic!("this never came about: {what}");
 }
 
+/// Never more than a handful of requests at once. Beside those under way there may be connections that the fake has not
+/// yet seen the end of.
+fn assert_handful(hermes: &FakeHermes) {
+    let (connections, under_way) = (hermes.most_connections(), hermes.most_under_way());
+    assert!(connections <= 2 * MAX_IN_FLIGHT, "{connections} connections");
+    assert!(under_way <= MAX_IN_FLIGHT, "{under_way} requests under way");
+}
+
 fn set_health(world: &World, id: &str, health: Health) {
     world.registry.set_report(id, report(health));
 }
@@ -55,12 +63,7 @@ async fn everyone_is_registered_and_known_for_alive() {
     let world = World::start_beside(Some(&hermes.url())).await;
     attend(&world, COMPANIONS).await;
     until("all are alive", || hermes.alive().len() == COMPANIONS + 1).await;
-    assert!(
-        hermes.most_connections() <= MAX_IN_FLIGHT,
-        "{}",
-        hermes.most_connections()
-    );
-    assert!(hermes.most_under_way() <= MAX_IN_FLIGHT);
+    assert_handful(&hermes);
     assert_eq!(
         hermes.heard("POST /api/heartbeat"),
         hermes.heard("POST /api/register")
@@ -200,10 +203,7 @@ async fn a_hermes_that_behaves_badly_is_noticed_by_nobody() {
         assert_eq!(status.containers.len(), COMPANIONS);
         let (status, health) = get(http.get(format!("{}/health", world.tcp))).await;
         assert_eq!((status, health["status"].as_str()), (200, Some("healthy")));
-        // Beside those under way, connections that the fake has not yet seen the end of.
-        let (connections, under_way) = (hermes.most_connections(), hermes.most_under_way());
-        assert!(connections <= 2 * MAX_IN_FLIGHT, "{mood:?}: {connections}");
-        assert!(under_way <= MAX_IN_FLIGHT, "{mood:?}: {under_way}");
+        assert_handful(&hermes);
         assert_eq!(way.view().wanted, COMPANIONS + 1);
         if mood != Mood::Hangs {
             hermes.set_mood(Mood::Well);
