@@ -1,5 +1,5 @@
 //! What there is in a container, seen from its inside: processes, listening sockets with their owners, and
-//! resources, gathered into one [`Snapshot`].
+//! resources, gathered into one [`diogenes_proto::Snapshot`].
 //!
 //! ```text
 //! /proc/PID/*  ─► processes ─┬─► frameworks (reads the application's source, on a thread of its own)
