@@ -3,10 +3,10 @@
 pub(crate) mod attacher;
 pub(crate) mod attendance;
 pub(crate) mod attendant;
+mod briefing;
 pub(crate) mod choice;
 pub(crate) mod detached;
 mod exec;
-mod labels;
 pub(crate) mod name_pattern;
 pub(crate) mod policy;
 pub(crate) mod visit;

@@ -17,7 +17,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use diogenes_proto::line::{decode, decode_hello};
-use diogenes_proto::{ErrorCode, Hello, Message, PastStart, Report, Request, WireError, hello};
+use diogenes_proto::{ErrorCode, Hello, Message, Report, Request, WireError, hello};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
@@ -37,8 +37,6 @@ const SILENT_AFTER: Duration = Duration::from_secs(15);
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
 /// A timer that fires this much late says that this process itself stood still, not the agent.
 const OWN_STANDSTILL: Duration = Duration::from_secs(3);
-/// How long a companion has to take in what it is told at the beginning.
-const REMINDER_DEADLINE: Duration = Duration::from_secs(5);
 /// Requests that may wait for their answers.
 const MAX_PENDING: usize = 64;
 /// Lines that may make no sense before the session is closed.
@@ -99,21 +97,6 @@ impl SessionHandle {
             Err(_) => Err(RequestError::TimedOut(deadline)),
         }
     }
-}
-
-/// Tells a companion that has just come what an earlier one of its container learnt. One that is too old for that does
-/// without.
-pub(crate) fn remind(session: &SessionHandle, starts: Vec<PastStart>) {
-    if starts.is_empty() {
-        return;
-    }
-    let session = session.clone();
-    tokio::spawn(async move {
-        let reminder = Request::Remember { starts };
-        if let Err(error) = session.request(reminder, REMINDER_DEADLINE).await {
-            tracing::debug!("a companion could not be told how its services start: {error}");
-        }
-    });
 }
 
 /// What an observer of a session learns.

@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attendants::attacher::Target;
 use crate::attendants::attendance::{Action, Attendance, Event, Phase, Wait};
-use crate::attendants::labels;
+use crate::attendants::briefing::brief;
 use crate::attendants::policy::{self, ATTACH_LABEL, Hand, Verdict};
 use crate::attendants::visit::{self, Unwelcome, Visitor};
 use crate::attendants::way_in::{Companion, Process, Via, WayIn};
 use crate::config::Settings;
 use crate::registry::presence::{Absence, Presence, wall_clock_in};
 use crate::registry::{Entry, Registry};
-use crate::session::{Session, SessionEnd, SessionHandle, remind};
+use crate::session::{Session, SessionEnd, SessionHandle};
 
 /// How long a companion that was told to go may take.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
@@ -282,9 +282,8 @@ impl Attendant {
             build,
         } = arrival;
         let (registry, id) = (self.registry.clone(), self.id.clone());
-        remind(&handle, registry.starts(&id));
         registry.set_session(&id, Some(handle.clone()));
-        labels::tell(&registry, &id, handle);
+        brief(&registry, &id, handle);
         async move {
             let observe = |observation| registry.observe(&id, &build, via, observation);
             let end = tokio::select! {

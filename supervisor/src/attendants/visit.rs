@@ -12,11 +12,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::attendants::labels;
+use crate::attendants::briefing::brief;
 use crate::attendants::way_in::{Process, Via};
 use crate::registry::Registry;
 use crate::registry::presence::Presence;
-use crate::session::{Session, SessionHandle, remind};
+use crate::session::{Session, SessionHandle};
 
 /// A companion after its hello, of a container that was found out and not told.
 pub(crate) struct Visitor {
@@ -86,9 +86,8 @@ pub(crate) fn receive(
         init,
     } = visitor;
     let via = Via::Baked;
-    remind(&handle, registry.starts(&id));
     registry.set_session(&id, Some(handle.clone()));
-    labels::tell(&registry, &id, handle);
+    brief(&registry, &id, handle);
     registry.set_presence(
         &id,
         Presence::Present {

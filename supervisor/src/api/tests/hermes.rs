@@ -49,7 +49,10 @@ async fn patiently(what: &str, is_so: impl Fn() -> bool) {
 /// yet seen the end of.
 fn assert_handful(hermes: &FakeHermes) {
     let (connections, under_way) = (hermes.most_connections(), hermes.most_under_way());
-    assert!(connections <= 2 * MAX_IN_FLIGHT, "{connections} connections");
+    assert!(
+        connections <= 2 * MAX_IN_FLIGHT,
+        "{connections} connections"
+    );
     assert!(under_way <= MAX_IN_FLIGHT, "{under_way} requests under way");
 }
 

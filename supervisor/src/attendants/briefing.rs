@@ -1,4 +1,5 @@
-//! A container's own words on its labels, told to its companion, which reads them ([`diogenes_insight::own_words`]).
+//! What a companion that has just come is told: its container's own words on the labels, which it reads
+//! ([`diogenes_insight::own_words`]), and what an earlier companion learnt.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,29 +9,36 @@ use diogenes_proto::{Request, Untrusted};
 use crate::registry::Registry;
 use crate::session::SessionHandle;
 
-/// How long the companion may take to hear them; nobody waits for it.
+/// How long the companion may take to hear each; nobody waits for it.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Most bytes of labels that are told. With every character escaped it is still no more than a line of the protocol.
 const MAX_BYTES: usize = 32 * 1024;
 
-/// Tells the companion of a container, which has just said hello, what is on its labels.
-pub(crate) fn tell(registry: &Registry, id: &str, handle: SessionHandle) {
+/// Tells the companion of a container, which has just said hello. An older one does not know what this is, and says so.
+pub(crate) fn brief(registry: &Registry, id: &str, companion: SessionHandle) {
     let Some(entry) = registry.get(id) else {
         return;
     };
-    let labels = told(&entry.facts.labels);
+    let labels = labels(&entry.facts.labels);
+    let mut briefing = vec![Request::Labels { labels }];
+    let starts = registry.starts(id);
+    if !starts.is_empty() {
+        briefing.push(Request::Remember { starts });
+    }
     let name = entry.facts.name.clone();
     tokio::spawn(async move {
-        // What it makes of them comes as a report. An older one does not know of labels, and says so.
-        if let Err(error) = handle.request(Request::Labels { labels }, DEADLINE).await {
-            tracing::debug!("the companion of {name} has not heard of its labels: {error}");
+        for request in briefing {
+            // What it makes of them comes as a report.
+            if let Err(error) = companion.request(request, DEADLINE).await {
+                tracing::debug!("the companion of {name} could not be briefed: {error}");
+            }
         }
     });
 }
 
 /// Each as `name=value`, cut where it is longer than a text may be, which the companion sees; as many as there is room
 /// for.
-fn told(labels: &BTreeMap<String, String>) -> Vec<Untrusted> {
+fn labels(labels: &BTreeMap<String, String>) -> Vec<Untrusted> {
     let mut room = MAX_BYTES;
     let fits = |label: &Untrusted| {
         let rest = room.checked_sub(label.as_raw().len());
@@ -62,7 +70,7 @@ mod tests {
                 "\u{1}".repeat(100),
             );
         }
-        let labels = told(&labels);
+        let labels = super::labels(&labels);
         let longest = labels[0].as_raw();
         assert!(longest.len() <= untrusted::MAX_BYTES && longest.ends_with('…'));
         assert!(
