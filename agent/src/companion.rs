@@ -376,7 +376,7 @@ impl Task {
         let holds_back = rests || self.words.holds_back(Instant::now()).is_some();
         let due = match holds_back {
             true => Vec::new(),
-            false => self.assessor.due(Timestamp::now()),
+            false => self.assessor.due(self.clock.now()),
         };
         for Due {
             key,
