@@ -1536,6 +1536,12 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
         play.first().0
     };
     assert_eq!(left(|_| Some(5)), Health::Degraded, "a worker");
+    // Its workers were forked since the last look.
+    let mut play = Play::healthy(started(&[5], |_| Some(5), 5));
+    play.wait(1000);
+    play.see(started(&[6], |_| Some(5), 1));
+    play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
+    assert_eq!(play.first().0, Health::Degraded);
     // A worker with a helper of its own, which does not listen, leads nobody.
     let helped = |main: Option<u32>| {
         let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);

@@ -351,7 +351,9 @@ impl Track {
         let (before, started_at) = self.main()?;
         let first = seen.pids.first()?;
         let is_of_its_group = condition.group == self.condition.group;
-        if condition.is_led || !self.seen.pids.contains(first) || !is_of_its_group {
+        // Who is in the group that it led came from it, even if it was forked after the last look.
+        let is_known = self.seen.pids.contains(first) || condition.group == Some(before);
+        if condition.is_led || !is_known || !is_of_its_group {
             return None;
         }
         let is_no_launcher = condition.group.is_some() || now.since(started_at) >= LAUNCHES_WITHIN;
