@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use diogenes_proto::Timestamp;
+use diogenes_tekton::Address;
 use tokio::sync::watch;
 
 use crate::alerts::Alerts;
-use crate::api::view::{EngineView, SupervisorView};
+use crate::api::view::{EngineView, SupervisorView, TektonView};
 use crate::config::Settings;
 use crate::registry::EngineStatus;
 use crate::tekton::hermes::Hermes;
@@ -52,6 +53,9 @@ impl Supervisor {
 
     /// Its facts with those of the Engine.
     pub(crate) fn view(&self, engine: &EngineStatus) -> SupervisorView {
+        let settings = self.settings.borrow();
+        let tekton = &settings.tekton;
+        let text = |address: Option<&Address>| address.map(|it| it.as_str().to_owned());
         SupervisorView {
             version: Self::VERSION.to_owned(),
             pid: std::process::id(),
@@ -74,7 +78,12 @@ impl Supervisor {
                 since: engine.since,
             },
             attach_error: self.attach_error.clone(),
-            config_error: self.settings.borrow().reload_error.clone(),
+            config_error: settings.reload_error.clone(),
+            tekton: TektonView {
+                root: tekton.root.clone(),
+                hermes: text(tekton.hermes.as_ref()),
+                ergon: text(tekton.ergon.as_ref()),
+            },
         }
     }
 }

@@ -4,6 +4,7 @@
 //! what was true when it last spoke is not passed off as true now.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::{
@@ -202,6 +203,21 @@ pub(crate) struct SupervisorView {
     /// Why the last reload of the configuration changed nothing; null where it did, or there was none.
     #[serde(default)]
     pub(crate) config_error: Option<String>,
+    /// Where it finds Tekton.
+    #[serde(default)]
+    pub(crate) tekton: TektonView,
+}
+
+/// Where a supervisor finds Tekton's files and programs; null what it was not told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Tekton")]
+pub(crate) struct TektonView {
+    /// Tekton's directory.
+    pub(crate) root: Option<PathBuf>,
+    /// The address of Hermes.
+    pub(crate) hermes: Option<String>,
+    /// The address of Ergon.
+    pub(crate) ergon: Option<String>,
 }
 
 /// Everything: what `status --json` prints.

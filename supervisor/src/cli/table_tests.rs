@@ -2,7 +2,7 @@ use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::{Report, Resources, Service};
 
 use super::*;
-use crate::api::view::{EngineView, SupervisorView};
+use crate::api::view::{EngineView, SupervisorView, TektonView};
 use crate::attendants::way_in::Via;
 use crate::registry::Registry;
 use crate::registry::presence::{Absence, Presence};
@@ -117,6 +117,7 @@ fn status(engine_error: Option<&str>) -> StatusView {
             },
             attach_error: None,
             config_error: None,
+            tekton: TektonView::default(),
         },
     }
 }

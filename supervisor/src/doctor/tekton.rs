@@ -8,6 +8,7 @@ mod files;
 mod registries;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::api::view::{ContainerView, StatusView};
 use crate::config::Settings;
@@ -15,6 +16,7 @@ use crate::doctor::check::{Check, Status};
 use crate::doctor::running::{self, Running};
 use crate::tekton::here;
 use diogenes_engine::ContainerState;
+use diogenes_tekton::Address;
 
 /// Looks and judges.
 pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
@@ -30,7 +32,7 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
         Running::Live { status, .. } => Some(&**status),
         _ => None,
     };
-    let tekton = &settings.tekton;
+    let tekton = Tekton::of(settings, status);
     let root = tekton.root.as_deref();
     let (aish, hermes, ergon, files) = tokio::join!(
         aish::checks(root, status),
@@ -43,6 +45,28 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     checks.push(ergon);
     checks.extend(files);
     checks
+}
+
+/// Where Tekton's files and programs are.
+struct Tekton {
+    root: Option<PathBuf>,
+    hermes: Option<Address>,
+    ergon: Option<Address>,
+}
+
+impl Tekton {
+    /// Where the supervisor that runs finds them, whatever it was started with; else where one would.
+    fn of(settings: &Settings, status: Option<&StatusView>) -> Self {
+        let running = status.map(|status| status.supervisor.tekton.clone());
+        let running = running.unwrap_or_default();
+        let own = settings.tekton.clone();
+        let read = |text: Option<String>| Address::parse(&text?).ok();
+        Self {
+            root: running.root.or(own.root),
+            hermes: read(running.hermes).or(own.hermes),
+            ergon: read(running.ergon).or(own.ergon),
+        }
+    }
 }
 
 /// Where the supervisor is reached: the one that runs, else the one that would.

@@ -2,7 +2,7 @@ use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::{Report, Service, Timestamp};
 
 use super::*;
-use crate::api::view::{EngineView, SupervisorView};
+use crate::api::view::{EngineView, SupervisorView, TektonView};
 use crate::attendants::way_in::Via;
 use crate::registry::Registry;
 use crate::registry::presence::{Absence, Presence};
@@ -101,6 +101,7 @@ fn status() -> StatusView {
             },
             attach_error: None,
             config_error: None,
+            tekton: TektonView::default(),
         },
     }
 }
