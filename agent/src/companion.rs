@@ -44,8 +44,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
 use crate::logs::LogReader;
+use crate::lookup::Lookup;
 use crate::own_words::Words;
-use crate::packages::Lookup;
 use crate::watch::{MAX_WATCHED, Watch};
 
 /// How often the kernel is asked whether the listening sockets are still the same.
@@ -188,10 +188,8 @@ impl Task {
                 },
                 _ = self.watch.died() => self.look_within(BURIAL_TIME),
                 Some(Ok((key, kind, outcome))) = self.probes.join_next() => self.probed(&key, kind, outcome),
-                (key, version) = self.lookup.found() => {
-                    if let Some(version) = version {
-                        self.assessor.looked_up(&key, version);
-                    }
+                (key, background) = self.lookup.found() => {
+                    self.assessor.looked_up(&key, background);
                     self.conclude();
                 }
                 says_else = self.words.changed() => match says_else {
@@ -398,7 +396,7 @@ impl Task {
         }
         if self.lookup.is_idle()
             && let Some(seen) = &self.seen[0]
-            && let Some((key, origin)) = self.assessor.unversioned(&seen.snapshot)
+            && let Some((key, origin)) = self.assessor.unexamined(&seen.snapshot)
         {
             self.lookup.begin(key, origin);
         }

@@ -33,7 +33,7 @@ pub use error::{ErrorCode, WireError};
 pub use hello::{Hello, ProtocolRange};
 pub use logs::{LogFile, LogPosition, Logs};
 pub use message::Message;
-pub use origin::{Language, Origin};
+pub use origin::{Background, Language, Origin};
 pub use page::SnapshotPage;
 pub use probe::{ProbeKind, ProbeOutcome, ProbeSpec, ProbeTarget, Verdict};
 pub use report::Report;

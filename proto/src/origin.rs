@@ -1,4 +1,4 @@
-//! Where a service's program comes from, by which the files around it can tell its version.
+//! Where a service's program comes from, and what the files around it tell.
 
 use crate::Untrusted;
 
@@ -19,6 +19,10 @@ pub enum Language {
 pub struct Origin {
     /// Its main process.
     pub container_pid: u32,
+    /// The user it runs as.
+    pub uid: u32,
+    /// Whether its version is still to be learnt.
+    pub wants_version: bool,
     /// What it is written in, where that has libraries.
     pub language: Option<Language>,
     /// What it may be called as a library, the name that tells most first: `fastapi`, `uvicorn`.
@@ -27,4 +31,13 @@ pub struct Origin {
     pub beside: Vec<Untrusted>,
     /// The files that are the program itself: script or archive, else the executable.
     pub files: Vec<Untrusted>,
+}
+
+/// What was found out about a program by its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Background {
+    /// The version; None where no package tells, or it was not asked for.
+    pub version: Option<Untrusted>,
+    /// One of its files that its own user, or everybody, can overwrite; None where there is none.
+    pub writable: Option<Untrusted>,
 }

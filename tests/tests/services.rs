@@ -279,6 +279,37 @@ fn secrets_on_command_lines_and_in_environments_stay_inside() {
 }
 
 #[test]
+fn a_program_that_could_overwrite_itself_is_told_of() {
+    const COPY: &str = "cp /usr/bin/redis-server /tmp/ && exec /tmp/redis-server --save ''";
+    let run = |user, script| {
+        let spec = Container::of(demo_image("redis")).entrypoint("/bin/sh");
+        spec.user(user).args(["-c", script]).run()
+    };
+    let own = run("1000", COPY);
+    let roots = run("1000", "exec redis-server --save ''");
+    let supervisor = Supervisor::start();
+    let writable = |it: &serde_json::Value| {
+        let findings = it["findings"].as_array().expect("findings");
+        let mut found = findings.iter();
+        found
+            .find(|it| it["code"] == "writable-program")
+            .map(|it| it["evidence"].to_string())
+    };
+    let (told, _) = supervisor.wait_for(own.name(), SOON, "it is a finding", |it| {
+        it["health"] == "healthy" && writable(it).is_some()
+    });
+    assert_eq!(
+        writable(&told).as_deref(),
+        Some(r#"["Redis: /tmp/redis-server"]"#)
+    );
+    let (well, _) = health(&supervisor, &roots, "healthy");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(writable(&well), None);
+    let now = supervisor.container(roots.name()).expect("the container");
+    assert_eq!(writable(&now), None);
+}
+
+#[test]
 fn resources_are_those_of_the_container() {
     let container = Container::of(listener_image())
         .memory_mib(64)

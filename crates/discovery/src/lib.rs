@@ -36,6 +36,8 @@ mod resources;
 mod scanner;
 mod tree;
 mod turns;
+mod writable;
 
 pub use hash::hash;
 pub use scanner::{Scanner, Scope};
+pub use writable::writable;

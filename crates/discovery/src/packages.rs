@@ -28,12 +28,8 @@ const MAX_ENTRIES: usize = 8192;
 /// The version of a program; None where no package tells.
 #[must_use]
 pub fn version(root: &Path, origin: &Origin) -> Option<Untrusted> {
-    let directory = working_directory(root, origin.container_pid);
-    let absolute = |files: &[Untrusted]| -> Vec<PathBuf> {
-        let files = files.iter().map(|file| directory.join(file.as_raw()));
-        files.map(|file| lexical(&file)).collect()
-    };
-    let (beside, files) = (absolute(&origin.beside), absolute(&origin.files));
+    let beside = absolute(root, origin.container_pid, &origin.beside);
+    let files = absolute(root, origin.container_pid, &origin.files);
     let libraries = origin.libraries.iter().map(Untrusted::as_raw);
     libraries
         .filter(|name| is_name(name))
@@ -50,6 +46,13 @@ pub fn version(root: &Path, origin: &Origin) -> Option<Untrusted> {
 fn of_owner(root: &Path, file: &Path) -> Option<String> {
     let file = file.to_str().filter(|path| path.starts_with('/'))?;
     apk::version(root, file).or_else(|| dpkg::version(root, file))
+}
+
+/// Files as a process means them.
+pub(crate) fn absolute(root: &Path, pid: u32, files: &[Untrusted]) -> Vec<PathBuf> {
+    let directory = working_directory(root, pid);
+    let files = files.iter().map(|file| directory.join(file.as_raw()));
+    files.map(|file| lexical(&file)).collect()
 }
 
 /// Where the process is, for what it was told by a relative path. To ask the kernel never hangs.
@@ -108,6 +111,8 @@ mod tests {
     fn origin(language: Option<Language>, libraries: &[&str], files: &[&str]) -> Origin {
         Origin {
             container_pid: 1,
+            uid: 0,
+            wants_version: true,
             language,
             libraries: libraries.iter().map(|&name| name.into()).collect(),
             beside: files.iter().map(|&file| file.into()).collect(),

@@ -153,7 +153,7 @@ impl Scanner {
         if self.scope.shared_net {
             listeners.retain(|listener| !listener.owners.is_empty());
         }
-        listeners.sort();
+        listeners.sort_unstable();
         if listeners.len() > MAX_LISTENERS {
             gaps.push(format!(
                 "listeners: {} left out, {MAX_LISTENERS} are reported",

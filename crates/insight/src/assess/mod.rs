@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Health, Origin, PastStart, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted,
+    Background, Health, Origin, PastStart, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted,
 };
 
 use crate::order::{ByPid, sort_by_key};
@@ -278,22 +278,28 @@ impl Assessor {
         }
     }
 
-    /// A service whose version neither its files' names nor a probe has told, and where its program comes from: to be
-    /// looked up among the installed packages. Each is given once in its process's life. `snapshot` is the newest.
-    pub fn unversioned(&mut self, snapshot: &Snapshot) -> Option<(String, Origin)> {
+    /// A service that nobody has looked up yet, and where its program comes from. Its version is asked for where neither
+    /// its files' names nor a probe has told it. Each is given once in its process's life. `snapshot` is the newest.
+    pub fn unexamined(&mut self, snapshot: &Snapshot) -> Option<(String, Origin)> {
         self.tracks.iter_mut().find_map(|track| {
-            let (pid, _) = track.main().filter(|_| track.is_unversioned())?;
+            let (pid, _) = track.main().filter(|_| track.is_unexamined())?;
             let main = snapshot.processes.iter().find(|p| p.container_pid == pid)?;
             track.learnt.looked_up = true;
-            Some((track.key.clone(), origin(main, track.seen.entry)))
+            let origin = Origin {
+                wants_version: track.learnt.version.is_none(),
+                ..origin(main, track.seen.entry)
+            };
+            Some((track.key.clone(), origin))
         })
     }
 
-    /// Takes in what the packages told.
-    pub fn looked_up(&mut self, key: &str, version: Untrusted) {
+    /// Takes in what the files told.
+    pub fn looked_up(&mut self, key: &str, background: Background) {
         let mut tracks = self.tracks.iter_mut();
         if let Some(track) = tracks.find(|track| track.key == key) {
-            track.learnt.version.get_or_insert(version);
+            let version = track.learnt.version.take();
+            track.learnt.version = version.or(background.version);
+            track.learnt.writable = background.writable;
         }
     }
 

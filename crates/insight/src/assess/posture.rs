@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `secrets-on-command-lines` | info | who lists processes reads them |
 //! | `runs-as-root` | info | all processes of a service are the superuser's |
+//! | `writable-program` | info | a service could overwrite what it runs, for its next start |
 
 use diogenes_proto::untrusted::REDACTED;
 use diogenes_proto::{Finding, Process, Severity, Snapshot, Timestamp, Untrusted};
@@ -38,7 +39,7 @@ impl Posture {
     /// Each as a finding, found just now.
     pub(crate) fn findings<'a>(
         &self,
-        tracks: impl Iterator<Item = &'a Track>,
+        tracks: impl Iterator<Item = &'a Track> + Clone,
         now: Timestamp,
     ) -> Vec<Finding> {
         let finding = |code: &str, summary: String, evidence: Vec<Untrusted>| Finding {
@@ -59,6 +60,7 @@ impl Posture {
             found.push(finding(code, summary, self.secrets.clone()));
         }
         let as_root: Vec<String> = tracks
+            .clone()
             .filter(|track| track.condition.all_root)
             .map(|track| track.name().to_string())
             .collect();
@@ -66,6 +68,15 @@ impl Posture {
             let verb = if as_root.len() == 1 { "runs" } else { "run" };
             let summary = format!("{} {verb} as root", list(&as_root[..as_root.len().min(8)]));
             found.push(finding("runs-as-root", summary, Vec::new()));
+        }
+        let open = tracks.filter_map(|track| Some((track.name(), track.learnt.writable.as_ref()?)));
+        let open: Vec<Untrusted> = open
+            .take(MAX_NAMED)
+            .map(|(name, file)| sentence(format!("{name:.40}: {file:.200}")))
+            .collect();
+        if !open.is_empty() {
+            let summary = "programs can be overwritten by others than root: who breaks into one stays there over its next start; files of root that only root can write would keep them out";
+            found.push(finding("writable-program", summary.to_owned(), open));
         }
         found
     }

@@ -1111,6 +1111,22 @@ proptest! {
 }
 
 #[test]
+fn a_program_is_looked_up_once_in_its_life() {
+    let mut play = Play::healthy(scene::redis());
+    let snapshot = play.scene.snapshot.clone();
+    let (key, origin) = play.assessor.unexamined(&snapshot).expect("redis");
+    assert!(origin.wants_version, "its answers did not have it");
+    assert_eq!(play.assessor.unexamined(&snapshot), None);
+    let background = Background {
+        version: Some("9".into()),
+        writable: Some("/tmp/redis".into()),
+    };
+    play.assessor.looked_up(&key, background);
+    assert_eq!(play.codes(), ["writable-program"]);
+    assert_eq!(play.report().services[0].version, Some("9".into()));
+}
+
+#[test]
 fn what_is_careless_is_told_and_is_no_trouble() {
     let careless = scene::redis().with(|redis| {
         redis.uid = 0;

@@ -90,8 +90,10 @@ pub(crate) struct Learnt {
     /// The kind it says it is, where that is another one than its process showed.
     kind: Option<&'static Kind>,
     version_asked: bool,
-    /// Whether the installed packages were asked for its version, in this life.
+    /// Whether its program was looked up, in this life.
     pub(crate) looked_up: bool,
+    /// A file of its program that it could overwrite itself.
+    pub(crate) writable: Option<Untrusted>,
     readiness: Readiness,
     /// Mere connections since it last answered a question.
     silent_visits: Option<u8>,
@@ -454,10 +456,10 @@ impl Track {
         self.learnt.version.is_none() && !self.learnt.version_asked
     }
 
-    /// Whether its version is to be looked up: it could tell, and did not.
-    pub(crate) fn is_unversioned(&self) -> bool {
+    /// Whether its program is to be looked up: what it tells by itself it has told.
+    pub(crate) fn is_unexamined(&self) -> bool {
         let had_its_say = self.learnt.version_asked || self.seen.probes.is_empty();
-        self.is_running() && had_its_say && self.learnt.version.is_none() && !self.learnt.looked_up
+        self.is_running() && had_its_say && !self.learnt.looked_up
     }
 
     /// Whether the next probe should search for a path that tells whether it is ready. A server of files would write
@@ -766,6 +768,7 @@ impl Learnt {
     fn doubt_what_may_have_changed(&mut self, is_known_kind: bool) {
         self.version_asked = false;
         self.looked_up = false;
+        self.writable = None;
         self.silent_visits = None;
         if self.readiness == Readiness::Nowhere {
             self.readiness = Readiness::Unasked;

@@ -2,7 +2,7 @@
 
 /// All that the companion finds, but that own words are refused. What the host finds it tells in any case: who made an
 /// image has no say in that.
-pub(super) const FINDINGS: [&str; 18] = [
+pub(super) const FINDINGS: [&str; 19] = [
     "service-gone",
     "service-deaf",
     "service-silent",
@@ -21,6 +21,7 @@ pub(super) const FINDINGS: [&str; 18] = [
     "pids-near-limit",
     "secrets-on-command-lines",
     "runs-as-root",
+    "writable-program",
 ];
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ const MAX_ARCHIVES: usize = 4;
 pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
     let mut origin = Origin {
         container_pid: main.container_pid,
+        uid: main.uid,
         ..Origin::default()
     };
     let executable = || main.executable.clone().into_iter().collect();
