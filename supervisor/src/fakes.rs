@@ -114,6 +114,10 @@ impl Peer {
                         }
                     }
                 }
+                // It is of an older build, and reports no more than it has to.
+                Request::Labels { .. } | Request::Remember { .. } => {
+                    Message::Error(WireError::new(ErrorCode::Unsupported, "what is that?"))
+                }
                 _ => Message::Report(Box::new(report.clone())),
             };
             self.say(id, &reply).await;
