@@ -249,11 +249,10 @@ fn who_ran_out_of_memory_is_said_and_nobody_else() {
     let engine = engine(&[]);
     let supervisor = supervisor(&engine);
     let small = || Container::of(listener_image()).on(&engine).memory_mib(16);
-    let starved = small().args(["eat", "64"]).create();
-    let retried = small()
-        .option("--restart=on-failure:2")
-        .args(["eat", "64"])
-        .create();
+    // The Engine notices only what happens once it has begun to watch.
+    let eats = ["wait", "300", "eat", "64"];
+    let starved = small().args(eats).create();
+    let retried = small().option("--restart=on-failure:2").args(eats).create();
     let parent = small().args(["http", "127.0.0.1:8000", "200"]).run();
     health(&supervisor, &parent, "healthy");
 

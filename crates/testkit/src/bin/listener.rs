@@ -12,6 +12,7 @@
 //! children N       starts N processes of its own kind that do nothing
 //! say TEXT         writes a line to stdout
 //! eat MIB          takes so much memory, and uses it
+//! wait MS          does nothing for that many milliseconds, then goes on
 //! die MS           exits with status 3 after that many milliseconds, instead of waiting for ever
 //! ```
 
@@ -66,6 +67,7 @@ fn main() -> Outcome {
             }
             "say" => println!("{}", word()?),
             "eat" => held.push(Box::new(vec![1_u8; word()?.parse::<usize>()? << 20])),
+            "wait" => std::thread::sleep(Duration::from_millis(word()?.parse()?)),
             "die" => {
                 let time = Duration::from_millis(word()?.parse()?);
                 std::thread::spawn(move || {
