@@ -14,7 +14,6 @@ use std::time::Duration;
 use diogenes_linux::peer::Peer;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -159,12 +158,8 @@ impl CiSockets {
                 }
             }
             told.retain(|id, _| entries.iter().any(|entry| entry.facts.id == *id));
-            let changed = self.stop.run_until_cancelled(async {
-                let changed = changes.changed().await;
-                sleep(PAUSE).await;
-                changed
-            });
-            if !matches!(changed.await, Some(Ok(()))) {
+            let changed = crate::registry::changed(&mut changes, PAUSE);
+            if !matches!(self.stop.run_until_cancelled(changed).await, Some(Ok(()))) {
                 return;
             }
         }

@@ -22,6 +22,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{AlertSettings, Alerts};
+use crate::api::view::{ContainerView, EngineView, StatusView, SupervisorView, TektonView};
 use crate::attendants::attacher::{AttachError, Target};
 use crate::attendants::way_in::{Companion, Process, Via, WayIn};
 use crate::config::Settings;
@@ -122,6 +123,37 @@ impl Peer {
             };
             self.say(id, &reply).await;
         }
+    }
+}
+
+/// What the supervisor tells of everything that a registry knows.
+pub(crate) fn status_of(registry: &Registry) -> StatusView {
+    let at = Timestamp::from_unix_ms(0);
+    StatusView {
+        containers: registry
+            .all()
+            .iter()
+            .map(|entry| ContainerView::new(entry))
+            .collect(),
+        supervisor: SupervisorView {
+            version: "0.1.0".into(),
+            pid: 1,
+            started_at: at,
+            uptime_s: 60,
+            run_dir: "/run/diogenes".into(),
+            listen: "127.0.0.1:4120".into(),
+            engine: EngineView {
+                endpoint: "/var/run/docker.sock".into(),
+                reachable: true,
+                version: None,
+                api_version: None,
+                error: None,
+                since: at,
+            },
+            attach_error: None,
+            config_error: None,
+            tekton: TektonView::default(),
+        },
     }
 }
 

@@ -15,10 +15,12 @@ pub(crate) mod words;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use diogenes_engine::{ContainerFacts, EngineVersion};
 use diogenes_proto::{Finding, Health, PastStart, Report, Timestamp, Untrusted};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::attendants::policy::Verdict;
 use crate::attendants::way_in::Via;
@@ -424,6 +426,19 @@ impl Registry {
     fn changed(&self) {
         self.version.send_modify(|version| *version += 1);
     }
+}
+
+/// Waits for a change, and for those that come with it: changes come in bursts, which are gathered for so long.
+///
+/// # Errors
+/// Where the registry is gone.
+pub(crate) async fn changed(
+    changes: &mut watch::Receiver<u64>,
+    gather: Duration,
+) -> Result<(), watch::error::RecvError> {
+    changes.changed().await?;
+    sleep(gather).await;
+    Ok(())
 }
 
 // No code under these locks can panic half-way through a change, so a poisoned lock still guards whole entries.

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use diogenes_testkit::{Container, FakeHermes, Mood, Supervisor, listener_image, wait_until};
-use diogenes_tests::measure::{HttpConnection, percentile, print_distribution, timed};
+use diogenes_tests::measure::{HttpConnection, print_distribution, ratio, timed};
 
 const CONTAINERS: usize = 40;
 const ROUNDS: usize = 3;
@@ -48,14 +48,10 @@ fn main() {
             print_distribution(name, &mut times[scene]);
         }
         for (scene, (name, _)) in SCENES.iter().enumerate().skip(1) {
-            let ratio = |percent| {
-                percentile(&times[scene], percent).as_secs_f64()
-                    / percentile(&times[0], percent).as_secs_f64()
-            };
             println!(
                 "  {name}: {:.2} times the median, {:.2} times the p99",
-                ratio(50),
-                ratio(99)
+                ratio(&times[scene], &times[0], 50),
+                ratio(&times[scene], &times[0], 99)
             );
         }
     }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diogenes_testkit::{Container, Supervisor, listener_image, wait_until};
-use diogenes_tests::measure::{HttpConnection, percentile, print_distribution, timed};
+use diogenes_tests::measure::{HttpConnection, print_distribution, ratio, timed};
 
 const CONTAINERS: usize = 100;
 const POLLERS: usize = 20;
@@ -65,14 +65,10 @@ fn main() {
         print_distribution(name, &mut times[scene]);
     }
     for (scene, (name, _)) in SCENES.iter().enumerate().skip(1) {
-        let ratio = |percent| {
-            percentile(&times[scene], percent).as_secs_f64()
-                / percentile(&times[0], percent).as_secs_f64()
-        };
         println!(
             "  {name}: {:.1} times the median, {:.1} times the p99; {:.0} polls a second",
-            ratio(50),
-            ratio(99),
+            ratio(&times[scene], &times[0], 50),
+            ratio(&times[scene], &times[0], 99),
             polls[scene] as f64 / lasted[scene].as_secs_f64()
         );
     }

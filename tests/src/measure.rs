@@ -95,6 +95,11 @@ pub fn percentile(times: &[Duration], percent: usize) -> Duration {
     times[(times.len() * percent / 100).min(times.len() - 1)]
 }
 
+/// How many times as long the same percentile of `times` is as that of `base`; both are sorted.
+pub fn ratio(times: &[Duration], base: &[Duration], percent: usize) -> f64 {
+    percentile(times, percent).as_secs_f64() / percentile(base, percent).as_secs_f64()
+}
+
 /// Sorts times, prints their distribution, and returns its median.
 pub fn print_distribution(name: &str, times: &mut [Duration]) -> Duration {
     times.sort();

@@ -8,7 +8,7 @@
 //! asked, nor what is mounted below it, and all of it is done on a thread that can be given up.
 
 use std::path::Path;
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use diogenes_proto::{Disk, Untrusted};
@@ -42,8 +42,8 @@ const SHARED_MEMORY: &str = "/dev/shm";
 #[derive(Debug, Default)]
 pub(crate) struct Disks {
     asked_at: Option<Instant>,
-    /// The thread that asks, if one does.
-    running: Option<JoinHandle<Vec<Disk>>>,
+    /// Where the thread that asks puts what it finds, if one does.
+    answer: Option<Arc<OnceLock<Vec<Disk>>>>,
     known: Vec<Disk>,
 }
 
@@ -52,16 +52,21 @@ impl Disks {
     pub(crate) fn nearly_full(&mut self, root: &Path, init: u32) -> &[Disk] {
         let is_due = self.asked_at.is_none_or(|at| at.elapsed() >= INTERVAL);
         // A thread that hangs is the last one.
-        if self.running.is_none() && is_due {
+        if self.answer.is_none() && is_due {
             let root = root.to_owned();
             self.asked_at = Some(Instant::now());
-            self.running = crate::reader::thread("disks")
-                .spawn(move || ask(&root, init))
-                .ok();
-            std::thread::sleep(ANSWER_WAIT);
+            let (answer, scan) = (Arc::new(OnceLock::new()), std::thread::current());
+            let told = answer.clone();
+            let work = move || {
+                let _ = told.set(ask(&root, init));
+                scan.unpark();
+            };
+            let started = crate::reader::thread("disks").spawn(work);
+            self.answer = started.is_ok().then_some(answer);
+            std::thread::park_timeout(ANSWER_WAIT);
         }
-        if let Some(answered) = self.running.take_if(|thread| thread.is_finished()) {
-            self.known = answered.join().unwrap_or_default();
+        if let Some(answered) = self.answer.take_if(|answer| answer.get().is_some()) {
+            self.known = answered.get().cloned().unwrap_or_default();
         }
         &self.known
     }

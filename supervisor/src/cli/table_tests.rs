@@ -2,8 +2,8 @@ use diogenes_engine::{ContainerFacts, ContainerState};
 use diogenes_proto::{Report, Resources, Service};
 
 use super::*;
-use crate::api::view::{EngineView, SupervisorView, TektonView};
 use crate::attendants::way_in::Via;
+use crate::fakes::status_of;
 use crate::registry::Registry;
 use crate::registry::presence::{Absence, Presence};
 
@@ -94,32 +94,12 @@ fn status(engine_error: Option<&str>) -> StatusView {
         retry_at: at(0),
     };
     add("4", "hostile", 5, Presence::Absent(killed), None);
-    StatusView {
-        containers: registry
-            .all()
-            .iter()
-            .map(|entry| ContainerView::new(entry))
-            .collect(),
-        supervisor: SupervisorView {
-            version: "0.1.0".into(),
-            pid: 1,
-            started_at: at(0),
-            uptime_s: 0,
-            run_dir: "/run/diogenes".into(),
-            listen: "127.0.0.1:4120".into(),
-            engine: EngineView {
-                endpoint: "/var/run/docker.sock".into(),
-                reachable: engine_error.is_none(),
-                version: None,
-                api_version: None,
-                error: engine_error.map(str::to_owned),
-                since: at(125),
-            },
-            attach_error: None,
-            config_error: None,
-            tekton: TektonView::default(),
-        },
-    }
+    let mut status = status_of(&registry);
+    let engine = &mut status.supervisor.engine;
+    engine.reachable = engine_error.is_none();
+    engine.error = engine_error.map(str::to_owned);
+    engine.since = at(125);
+    status
 }
 
 fn plain(width: Option<usize>) -> Terminal {

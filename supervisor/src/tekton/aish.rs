@@ -32,7 +32,6 @@ use diogenes_tekton::aish::{Contact, Notice};
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::CancellationToken;
@@ -175,7 +174,8 @@ impl AishRegistry {
                     }
                     return Ok(Ended::Stopped);
                 }
-                () = changed(&mut changes) => {}
+                // The registry outlives this task.
+                _ = crate::registry::changed(&mut changes, PAUSE) => {}
                 notice = notices.next() => match notice {
                     Some(Ok(line)) => {
                         self.heed(&line, present, removed);
@@ -307,13 +307,6 @@ impl AishRegistry {
             }
         }
     }
-}
-
-/// Waits for changes, and for those that come with them.
-async fn changed(changes: &mut watch::Receiver<u64>) {
-    // The registry outlives this task.
-    let _ = changes.changed().await;
-    sleep(PAUSE).await;
 }
 
 /// Who owns Tekton's directory.

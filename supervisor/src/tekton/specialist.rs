@@ -19,7 +19,7 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::codec::{AnyDelimiterCodec, FramedRead};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -129,12 +129,8 @@ impl Specialists {
                     .map(|(id, open)| (id.clone(), open.port))
                     .collect(),
             );
-            let changed = stop.run_until_cancelled(async {
-                let changed = changes.changed().await;
-                sleep(PAUSE).await;
-                changed
-            });
-            if !matches!(changed.await, Some(Ok(()))) {
+            let changed = crate::registry::changed(&mut changes, PAUSE);
+            if !matches!(stop.run_until_cancelled(changed).await, Some(Ok(()))) {
                 return;
             }
         }

@@ -536,24 +536,24 @@ fn within_bounds(words: &OwnWords) {
 
 /// Bytes, and JSON of the shape that is expected with anything in it.
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
+    const KEYS: [&str; 11] = [
+        "services",
+        "match",
+        "port",
+        "kind",
+        "name",
+        "role",
+        "probe",
+        "expect",
+        "every",
+        "thresholds",
+        "silence",
+    ];
+    const VALUES: [&str; 6] = ["process", "/ready", "redis", "10s", "shop", "\u{1b}[2J\n"];
+    let key = || proptest::sample::select(&KEYS[..]);
     let word = prop_oneof![
-        Just("services"),
-        Just("match"),
-        Just("port"),
-        Just("kind"),
-        Just("process"),
-        Just("name"),
-        Just("role"),
-        Just("probe"),
-        Just("expect"),
-        Just("every"),
-        Just("thresholds"),
-        Just("silence"),
-        Just("/ready"),
-        Just("redis"),
-        Just("10s"),
-        Just("shop"),
-        Just("\u{1b}[2J\n"),
+        11 => key(),
+        6 => proptest::sample::select(&VALUES[..]),
     ]
     .prop_map(serde_json::Value::from);
     let leaf = prop_oneof![
@@ -561,21 +561,8 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
         any::<u16>().prop_map(Into::into),
         any::<bool>().prop_map(Into::into)
     ];
-    let tree = leaf.prop_recursive(4, 40, 6, |inner| {
-        let key = prop_oneof![
-            Just("services"),
-            Just("match"),
-            Just("port"),
-            Just("kind"),
-            Just("name"),
-            Just("role"),
-            Just("probe"),
-            Just("expect"),
-            Just("every"),
-            Just("thresholds"),
-            Just("silence"),
-            Just("x"),
-        ];
+    let tree = leaf.prop_recursive(4, 40, 6, move |inner| {
+        let key = prop_oneof![11 => key(), 1 => Just("x")];
         let members = proptest::collection::vec((key, inner.clone()), 0..6);
         prop_oneof![
             proptest::collection::vec(inner, 0..6).prop_map(serde_json::Value::from),

@@ -1,9 +1,9 @@
 use diogenes_engine::{ContainerFacts, ContainerState};
-use diogenes_proto::{Report, Service, Timestamp};
+use diogenes_proto::{Report, Service};
 
 use super::*;
-use crate::api::view::{EngineView, SupervisorView, TektonView};
 use crate::attendants::way_in::Via;
+use crate::fakes::status_of;
 use crate::registry::Registry;
 use crate::registry::presence::{Absence, Presence};
 
@@ -77,33 +77,7 @@ fn status() -> StatusView {
         Presence::Absent(Absence::NothingToBeWith),
         None,
     );
-    let at = Timestamp::from_unix_ms(0);
-    StatusView {
-        containers: registry
-            .all()
-            .iter()
-            .map(|entry| ContainerView::new(entry))
-            .collect(),
-        supervisor: SupervisorView {
-            version: "0.1.0".into(),
-            pid: 1,
-            started_at: at,
-            uptime_s: 60,
-            run_dir: "/run/diogenes".into(),
-            listen: "127.0.0.1:4120".into(),
-            engine: EngineView {
-                endpoint: "/var/run/docker.sock".into(),
-                reachable: true,
-                version: None,
-                api_version: None,
-                error: None,
-                since: at,
-            },
-            attach_error: None,
-            config_error: None,
-            tekton: TektonView::default(),
-        },
-    }
+    status_of(&registry)
 }
 
 fn told(width: usize) -> String {
