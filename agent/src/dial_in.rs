@@ -5,6 +5,7 @@
 //! directory is believed, which root of the container cannot have made, let alone another user: no link leads there, it
 //! is the root of a mount, and it cannot be written from here. Sources: openat2(2), statx(2), statvfs(3).
 
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -26,6 +27,10 @@ use crate::session;
 /// supervisor's end at once. It doubles with each call that was in vain.
 const FIRST_WAIT_S: u64 = 1;
 const LONGEST_WAIT_S: u64 = 32;
+/// The queue may be full for as long as another container floods it: a place in it is had by asking again soon. This
+/// often and so long after each other, then the call was in vain.
+const QUEUE_TRIES: u32 = 40;
+const QUEUE_PAUSE: Duration = Duration::from_millis(50);
 /// A session that lasted so long was not in vain.
 const WORTH_IT: Duration = Duration::from_secs(60);
 
@@ -37,7 +42,7 @@ pub(crate) async fn keep(companion: Companion) {
     let mut wait_s = FIRST_WAIT_S;
     loop {
         let begun = Instant::now();
-        if let Ok(stream) = dial(&directory) {
+        if let Ok(stream) = dial(&directory).await {
             session::run(Box::new(stream), companion.clone()).await;
         }
         if begun.elapsed() >= WORTH_IT {
@@ -74,12 +79,49 @@ fn mounted() -> Result<OwnedFd> {
 }
 
 /// Connects to the very socket that is in the directory, and through no link.
-fn dial(directory: &OwnedFd) -> std::io::Result<UnixStream> {
+async fn dial(directory: &OwnedFd) -> std::io::Result<UnixStream> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let socket = openat2(directory, DIAL_IN_SOCKET, flags, Mode::empty(), resolve)?;
-    let path = format!("/proc/self/fd/{}", socket.as_raw_fd());
-    let stream = Place::Path(path.into()).connect()?;
+    let place = Place::Path(format!("/proc/self/fd/{}", socket.as_raw_fd()).into());
+    let mut tries = 1;
+    let stream = loop {
+        match place.connect() {
+            Err(full) if full.kind() == ErrorKind::WouldBlock && tries < QUEUE_TRIES => {
+                tries += 1;
+                sleep(QUEUE_PAUSE).await;
+            }
+            connected => break connected?,
+        }
+    };
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_is_no_refusal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = std::ffi::OsStr::from_bytes(DIAL_IN_SOCKET.to_bytes());
+        let path = folder.path().join(name);
+        let listener = UnixListener::bind(&path).expect("a socket");
+        // The queue is made as short as can be, and filled.
+        rustix::net::listen(&listener, 0).expect("a shorter queue");
+        let place = Place::Path(path);
+        let others: Vec<_> = std::iter::from_fn(|| place.connect().ok()).collect();
+        assert!(!others.is_empty() && others.len() < 10, "{}", others.len());
+
+        let directory = OwnedFd::from(std::fs::File::open(folder.path()).expect("the folder"));
+        let mut dialled = std::pin::pin!(dial(&directory));
+        let early = tokio::time::timeout(QUEUE_PAUSE * 2, &mut dialled).await;
+        assert!(early.is_err(), "{early:?}");
+        drop(listener.accept().expect("the first in the queue"));
+        dialled.await.expect("a place in the queue");
+    }
 }
