@@ -79,13 +79,15 @@ fn inside() {
             if crowd < CROWDS {
                 continue;
             }
-            print_distribution("cold", &mut cold);
+            let first = print_distribution("cold", &mut cold);
             let ours = companion.reports();
             let theirs = others();
             for (name, time) in theirs {
+                let beside = |ours: Duration| time.as_secs_f64() / ours.as_secs_f64();
                 println!(
-                    "  {name:<28} 1 to {:.1}",
-                    time.as_secs_f64() / ours.as_secs_f64()
+                    "  {name:<30} cold 1 to {:<6.1} warm 1 to {:.1}",
+                    beside(first),
+                    beside(ours)
                 );
             }
             medians.push(ours);

@@ -11,32 +11,43 @@ use diogenes_proto::{Process, Untrusted};
 /// A kind, by a hash.
 pub(crate) type Kind = u64;
 
+/// What a process runs, as it is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Program {
+    /// None where it has none or cannot be read.
+    pub(crate) executable: Option<Untrusted>,
+    /// The executable was removed or replaced since the start.
+    pub(crate) is_deleted: bool,
+    pub(crate) command: Vec<Untrusted>,
+    /// Part of the command line was left out.
+    pub(crate) is_cut: bool,
+}
+
 /// The kinds that were met in one scan, ascending.
 #[derive(Debug, Default)]
-pub(crate) struct Kinds(Vec<(Kind, CommandLine)>);
-
-/// A command line as it is told, and whether part of it was left out.
-pub(crate) type CommandLine = (Vec<Untrusted>, bool);
+pub(crate) struct Kinds(Vec<(Kind, Program)>);
 
 impl Kinds {
-    /// The kind of a process, its command line, which `told` makes of the bytes that the kernel has, and whether it is the
-    /// first of its kind. Who makes two kinds look like one by a collision brings about no more than that one of
-    /// them is told as the other.
+    /// The kind of a process with this command line, as the kernel has it; what it runs, and whether it is the first of its
+    /// kind: `look` is called only then. Who makes two kinds look like one, by a collision or by a command line that
+    /// another program has made its own, brings about no more than that one of them is told as the other until it is its
+    /// turn to be described.
     pub(crate) fn meet(
         &mut self,
         process: &Process,
-        bytes: &[u8],
-        told: impl FnOnce() -> CommandLine,
-    ) -> (Kind, CommandLine, bool) {
+        command_line: &[u8],
+        look: impl FnOnce() -> Program,
+    ) -> (Kind, Program, bool) {
         let mut hasher = DefaultHasher::new();
-        (process.parent_pid, process.uid, &process.name, bytes).hash(&mut hasher);
+        let traits = (process.parent_pid, process.uid, &process.name, command_line);
+        traits.hash(&mut hasher);
         let kind = hasher.finish();
         match self.0.binary_search_by_key(&kind, |known| known.0) {
             Ok(place) => (kind, self.0[place].1.clone(), false),
             Err(place) => {
-                let command_line = told();
-                self.0.insert(place, (kind, command_line.clone()));
-                (kind, command_line, true)
+                let program = look();
+                self.0.insert(place, (kind, program.clone()));
+                (kind, program, true)
             }
         }
     }
@@ -55,9 +66,12 @@ mod tests {
                 uid,
                 ..Process::default()
             };
-            let told = || (vec![command.into()], false);
-            let (_, (words, _), is_first) = kinds.meet(&process, command.as_bytes(), told);
-            assert_eq!(words[0].as_raw(), command);
+            let look = || Program {
+                command: vec![command.into()],
+                ..Program::default()
+            };
+            let (_, program, is_first) = kinds.meet(&process, command.as_bytes(), look);
+            assert_eq!(program.command[0].as_raw(), command);
             is_first
         };
         assert!(meet(1, 33, "worker"));

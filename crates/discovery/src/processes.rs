@@ -17,7 +17,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::frameworks::{Frameworks, Id};
-use crate::kinds::{Kind, Kinds};
+use crate::kinds::{Kind, Kinds, Program};
 use crate::membership::Membership;
 use crate::procfs::stat::Stat;
 use crate::procfs::{cgroup, limits, stat, status};
@@ -346,7 +346,8 @@ impl ProcessTable {
                         .and_then(status::effective_uid)
                 };
                 known.process.uid = uid.unwrap_or(known.process.uid);
-                let kinds = is_crowd.then_some(&mut self.kinds);
+                // Whose turn it is is looked at for its own sake.
+                let kinds = (is_crowd && !due).then_some(&mut self.kinds);
                 is_like_another = !describe_process(known, tree, frameworks, kinds);
             }
             // Of a crowd, who is new is counted where it is walked.
@@ -536,26 +537,30 @@ fn describe_process(
     kinds: Option<&mut Kinds>,
 ) -> bool {
     let pid = known.pid();
-    let (executable, deleted) = match tree.read_link(pid, "exe") {
-        Ok(target) => {
-            let path = target.strip_suffix(b" (deleted)");
-            let executable = Untrusted::from_bytes(path.unwrap_or(target));
-            (Some(executable), path.is_some())
-        }
-        // Kernel threads and zombies have none; of others it may not be readable.
-        Err(_) => (None, false),
-    };
-    (known.process.executable, known.deleted) = (executable, deleted);
-    let command = tree
+    let command_line = tree
         .read_once(pid, "cmdline", COMMAND_BYTES)
-        .unwrap_or_default();
-    let (argv, cut) = arguments(command);
-    let is_first;
-    let told = || (redact(&argv), cut);
-    (known.kind, (known.process.command, known.cut), is_first) = match kinds {
-        Some(kinds) => kinds.meet(&known.process, command, told),
-        None => (0, told(), true),
+        .unwrap_or_default()
+        .to_vec();
+    let (argv, is_cut) = arguments(&command_line);
+    let mut look = || {
+        // Kernel threads and zombies have none; of others it may not be readable.
+        let target = tree.read_link(pid, "exe").ok();
+        let left = target.and_then(|target| target.strip_suffix(b" (deleted)"));
+        Program {
+            executable: left.or(target).map(Untrusted::from_bytes),
+            is_deleted: left.is_some(),
+            command: redact(&argv),
+            is_cut,
+        }
     };
+    let (program, is_first);
+    (known.kind, program, is_first) = match kinds {
+        Some(kinds) => kinds.meet(&known.process, &command_line, look),
+        None => (0, look(), true),
+    };
+    (known.deleted, known.cut) = (program.is_deleted, program.is_cut);
+    known.process.executable = program.executable;
+    known.process.command = program.command;
     frameworks.consider(known.id(), &argv, || {
         tree.read_link(pid, "cwd").ok().map(<[u8]>::to_vec)
     });
