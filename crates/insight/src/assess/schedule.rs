@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌── alive: 10 s (30 s where it is noted) ───┐
 //! new: now ──┤── starting, or the first failure: 1 s  ├─► due ─► in flight ─► probed
-//!            └── sick: 2, 4, 8 … 60 s ────────────────┘
+//!            └── sick: 2, 4, 8 … 30 s ────────────────┘
 //! ```
 //!
 //! Any change that is seen (a new process, another listener, a process that goes on) makes it due at once. Each
@@ -20,8 +20,9 @@ pub(crate) const STEADY: Duration = Duration::from_secs(10);
 pub(crate) const SPARING: Duration = Duration::from_secs(30);
 /// Before a failure is confirmed, or a starting service is asked again.
 pub(crate) const QUICK: Duration = Duration::from_secs(1);
-/// Longest time between probes of a sick service.
-const LONGEST: Duration = Duration::from_secs(60);
+/// Longest time between probes of a sick service: asked no more often than one that works, and who has mended it sees so
+/// soon.
+const LONGEST: Duration = SPARING;
 /// A probe whose outcome has not come by then is lost. Far beyond a probe's own deadline.
 const LOST: Duration = Duration::from_secs(15);
 
@@ -132,7 +133,7 @@ mod tests {
     use crate::scene::at;
 
     #[test]
-    fn backs_off_to_a_minute_and_recovers() {
+    fn backs_off_to_half_a_minute_and_recovers() {
         let mut schedule = Schedule::at_once(at(0), Pace(1000));
         let mut waits = Vec::new();
         for _ in 0..8 {
@@ -141,7 +142,7 @@ mod tests {
             schedule.back_off(now);
             waits.push(schedule.next().since(now).as_secs());
         }
-        assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(waits, [2, 4, 8, 16, 30, 30, 30, 30]);
         schedule.again_in(at(0), STEADY);
         assert_eq!(schedule.next(), at(10_000));
         schedule.back_off(at(0));
