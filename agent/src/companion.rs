@@ -431,8 +431,9 @@ impl Task {
         self.worked = true;
         let message = match request {
             Request::Ping {} => Message::Pong {},
-            Request::Remember { starts } => {
-                self.assessor.remember(starts);
+            Request::Remember { starts, ended } => {
+                self.assessor.remember(Timestamp::now(), starts, ended);
+                self.look();
                 Message::Pong {}
             }
             Request::Report {} => {

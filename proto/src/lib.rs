@@ -37,7 +37,7 @@ pub use origin::{Background, Language, Origin};
 pub use page::SnapshotPage;
 pub use probe::{ProbeKind, ProbeOutcome, ProbeSpec, ProbeTarget, Verdict};
 pub use report::Report;
-pub use request::{PastStart, Request};
+pub use request::{EndedService, PastStart, Request};
 pub use service::{Activity, Finding, Health, ProbeStats, Service, Severity};
 pub use snapshot::{Disk, Listener, Process, Resources, Snapshot, Transport};
 pub use timestamp::Timestamp;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::untrusted::boundary;
-use crate::{HostFacts, LogPosition, Untrusted, word};
+use crate::{HostFacts, LogPosition, Timestamp, Untrusted, word};
 
 /// How much of a question is read, in bytes of UTF-8; what is beyond is dropped when it is decoded.
 pub const MAX_QUESTION_BYTES: usize = 4096;
@@ -88,6 +88,9 @@ pub enum Request {
     Remember {
         /// How long services took to start.
         starts: Vec<PastStart>,
+        /// The services that had ended, in this life of the container.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ended: Vec<EndedService>,
     },
 }
 
@@ -99,6 +102,34 @@ pub struct PastStart {
     pub service: String,
     /// Until it first answered, in milliseconds.
     pub ms: u64,
+}
+
+/// A service that had ended when an earlier agent told of it last: who comes later sees nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedService {
+    /// The service's key.
+    #[serde(deserialize_with = "word::one")]
+    pub service: String,
+    /// Its name for people.
+    pub name: Untrusted,
+    /// What it is, as [`Service`](crate::Service) has it.
+    #[serde(deserialize_with = "word::one")]
+    pub kind: String,
+    /// What it did for the container; None where unknown.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "word::maybe"
+    )]
+    pub role: Option<String>,
+    /// Its version; None where unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Untrusted>,
+    /// The ports that it listened on, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// Since when it has been gone.
+    pub since: Timestamp,
 }
 
 impl Request {

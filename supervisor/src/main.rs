@@ -31,6 +31,7 @@ mod relay;
 mod run_dir;
 mod serve;
 mod session;
+mod state_file;
 mod supervisor;
 mod tekton;
 

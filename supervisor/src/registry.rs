@@ -9,16 +9,17 @@ pub(crate) mod engine_follower;
 pub(crate) mod history;
 pub(crate) mod journal;
 pub(crate) mod names;
+pub(crate) mod past;
 pub(crate) mod posture;
 pub(crate) mod presence;
 pub(crate) mod words;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use diogenes_engine::{ContainerFacts, EngineVersion};
-use diogenes_proto::{Finding, Health, PastStart, Report, Timestamp, Untrusted};
+use diogenes_proto::{Finding, Health, Report, Request, Timestamp, Untrusted};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -28,11 +29,9 @@ use crate::audit::{Audit, Who};
 use crate::registry::change::{Change, changes};
 use crate::registry::history::History;
 use crate::registry::journal::{Journal, Subject};
+use crate::registry::past::{Past, Pasts};
 use crate::registry::presence::{Absence, Presence};
 use crate::session::{Observation, SessionHandle};
-
-/// Most services of one container whose starts are remembered: as many as a companion looks after.
-const MAX_STARTS: usize = 128;
 
 /// All that is known of one container.
 #[derive(Clone, Debug)]
@@ -147,14 +146,15 @@ pub(crate) struct EngineStatus {
 struct Slot {
     entry: Arc<Entry>,
     history: History,
-    /// How long its services took to start, by their keys, in milliseconds: true of its lives to come as well.
-    starts: BTreeMap<String, u64>,
+    past: Past,
 }
 
 /// The facts of all containers.
 #[derive(Debug)]
 pub(crate) struct Registry {
     slots: RwLock<HashMap<String, Slot>>,
+    /// Of containers that this supervisor has not seen yet.
+    recalled: RwLock<Pasts>,
     journal: Journal,
     audit: Audit,
     engine: RwLock<EngineStatus>,
@@ -171,6 +171,7 @@ impl Default for Registry {
         };
         Self {
             slots: RwLock::default(),
+            recalled: RwLock::default(),
             journal: Journal::default(),
             audit: Audit::default(),
             engine: RwLock::new(engine),
@@ -205,7 +206,10 @@ impl Registry {
         let mut slot = Slot {
             entry: Arc::new(Entry::new(facts)),
             history: History::default(),
-            starts: BTreeMap::new(),
+            past: write(&self.recalled)
+                .containers
+                .remove(&id)
+                .unwrap_or_default(),
         };
         let change = Change::ContainerAppeared {
             image: slot.entry.facts.image.clone(),
@@ -262,29 +266,40 @@ impl Registry {
             return;
         };
         slot.history.sample(&report, Timestamp::now());
-        for service in &report.services {
-            let is_known = slot.starts.contains_key(&service.key);
-            if let Some(ms) = service.start_ms
-                && (is_known || slot.starts.len() < MAX_STARTS)
-            {
-                slot.starts.insert(service.key.clone(), ms);
-            }
-        }
+        slot.past.note(slot.entry.facts.started_at, &report);
         self.edit_slot(slot, |entry| {
             entry.report = Some(Arc::new(report));
             true
         });
     }
 
-    /// How long the services of a container took to start when that was last seen.
-    pub(crate) fn starts(&self, id: &str) -> Vec<PastStart> {
+    /// What a companion of a container is to be told that has just come; None where there is nothing.
+    pub(crate) fn past_of(&self, id: &str) -> Option<Request> {
         let slots = read(&self.slots);
-        let starts = slots.get(id).into_iter().flat_map(|slot| &slot.starts);
-        let start = |(service, ms): (&String, &u64)| PastStart {
-            service: service.clone(),
-            ms: *ms,
-        };
-        starts.map(start).collect()
+        let slot = slots.get(id)?;
+        slot.past.to_request(slot.entry.facts.started_at)
+    }
+
+    /// Takes in what an earlier supervisor knew.
+    fn recall(&self, pasts: Pasts) {
+        *write(&self.recalled) = pasts;
+    }
+
+    /// Forgets what an earlier supervisor knew of containers that are not there any more: all have been seen.
+    fn have_seen_all(&self) {
+        *write(&self.recalled) = Pasts::default();
+    }
+
+    /// What is to be remembered of all containers.
+    fn pasts(&self) -> Pasts {
+        let slots = read(&self.slots);
+        let mut pasts = read(&self.recalled).clone();
+        let worth_it = slots
+            .iter()
+            .filter(|(_, slot)| slot.past != Past::default());
+        let of_slots = worth_it.map(|(id, slot)| (id.clone(), slot.past.clone()));
+        pasts.containers.extend(of_slots);
+        pasts
     }
 
     /// Notes what was observed of the session with a companion that calls itself `build`.
@@ -452,8 +467,6 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use diogenes_proto::Service;
-
     use super::*;
     use crate::attendants::way_in::Via;
 
@@ -514,34 +527,6 @@ mod tests {
         facts.started_at = Some(Timestamp::now());
         registry.set_facts(facts);
         assert!(registry.get("1").unwrap().report.is_none());
-    }
-
-    #[test]
-    fn how_long_services_take_to_start_is_remembered_over_lives() {
-        let registry = Registry::default();
-        let mut facts = facts("1", "a");
-        registry.set_facts(facts.clone());
-        let report = |key: &str, start_ms| Report {
-            services: vec![Service {
-                key: key.into(),
-                start_ms,
-                ..Service::default()
-            }],
-            ..Report::default()
-        };
-        registry.set_report("1", report("tomcat:8080", Some(40_000)));
-        facts.started_at = Some(Timestamp::now());
-        registry.set_facts(facts);
-        registry.set_report("1", report("tomcat:8080", None));
-        let starts = registry.starts("1");
-        assert_eq!(
-            (starts.len(), &*starts[0].service, starts[0].ms),
-            (1, "tomcat:8080", 40_000)
-        );
-        for port in 0..1000 {
-            registry.set_report("1", report(&format!("tcp:{port}"), Some(1)));
-        }
-        assert_eq!(registry.starts("1").len(), MAX_STARTS);
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::exit::Failure;
 use crate::logs::Logs;
 use crate::registry::Registry;
 use crate::registry::engine_follower::EngineFollower;
+use crate::registry::past::Keeper;
 use crate::relay::Relay;
 use crate::run_dir::{self, RunDir};
 use crate::supervisor::Supervisor;
@@ -90,6 +91,8 @@ pub(crate) async fn run(reloader: Reloader) -> anyhow::Result<()> {
     let tasks = TaskTracker::new();
     let registry = Arc::new(Registry::default());
     let detached = Detached::load(&state_dir);
+    let keeper = Keeper::recall(registry.clone(), &state_dir);
+    tasks.spawn(keeper.run(working.clone()));
     let attendants = Arc::new(Attendants::new(
         way_in,
         registry.clone(),

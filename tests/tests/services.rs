@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use diogenes_testkit::{Container, Supervisor, base_image, demo_image, listener_image, wait_until};
-use diogenes_tests::{SOON, health, present, service};
-use serde_json::json;
+use diogenes_tests::{SOON, agent_in, agents_in, health, present, service};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 #[test]
 fn redis_dies_inside_its_container_and_the_companion_says_so() {
@@ -53,6 +54,53 @@ fn redis_dies_inside_its_container_and_the_companion_says_so() {
 }
 
 #[test]
+fn what_ended_is_missed_by_the_next_companion_and_by_the_next_supervisor() {
+    let container = Container::of(demo_image("redis")).run();
+    let supervisor = Supervisor::start();
+    health(&supervisor, &container, "healthy");
+    container.sh("kill -9 $(cat /proc/[0-9]*/stat | sed -n 's/ (redis-server) .*//p')");
+    let (unwell, _) = health(&supervisor, &container, "unhealthy");
+    let since = &service(&unwell, "redis")["since"];
+    let is_missed = |it: &Value| it["state"] == "present" && it["health"] == "unhealthy";
+
+    // A companion that has just come sees a shell, and nothing that is wrong.
+    let first = agent_in(&supervisor, &container);
+    kill_process(
+        Pid::from_raw(first.cast_signed()).expect("a pid"),
+        Signal::KILL,
+    )
+    .expect("a kill");
+    wait_until(SOON, "another companion", || {
+        let pid = *agents_in(&supervisor, &container).first()?;
+        (pid != first).then_some(())
+    });
+    let is_news = |it: &Value| is_missed(it) && it["reported_at"] != unwell["reported_at"];
+    let (next, _) = supervisor.wait_for(container.name(), SOON, "Redis is missed", is_news);
+    assert_eq!(&service(&next, "redis")["since"], since);
+
+    let kept = supervisor
+        .run_dir()
+        .with_file_name("state")
+        .join("past.json");
+    wait_until(SOON, "the state to be kept", || {
+        std::fs::read_to_string(&kept)
+            .ok()
+            .filter(|text| text.contains("redis"))
+    });
+    let folder = supervisor.end(Signal::KILL);
+    let supervisor = Supervisor::spec().folder(folder).start();
+    let (next, _) = supervisor.wait_for(container.name(), SOON, "Redis is missed", is_missed);
+    let redis = service(&next, "redis");
+    assert_eq!((&redis["since"], &redis["role"]), (since, &"cache".into()));
+    let why = supervisor.ask(container.name(), "why is redis down?");
+    assert!(why.contains("ended at") && why.contains("6379"), "{why}");
+
+    container.sh("start-redis");
+    let (again, _) = health(&supervisor, &container, "healthy");
+    assert_eq!(again["services"].as_array().expect("services").len(), 1);
+}
+
+#[test]
 fn nginx_before_fastapi_is_a_proxy_before_a_web_service() {
     let container = Container::of(demo_image("web")).run();
     let supervisor = Supervisor::start();
@@ -75,7 +123,7 @@ fn nginx_before_fastapi_is_a_proxy_before_a_web_service() {
     );
     // FastAPI tells nobody its version; what is installed beside it does.
     let installed = container.sh("python3 -c 'import fastapi; print(fastapi.__version__)'");
-    let is_told = |now: &serde_json::Value| service(now, "fastapi")["version"] == installed.trim();
+    let is_told = |now: &Value| service(now, "fastapi")["version"] == installed.trim();
     supervisor.wait_for(container.name(), SOON, "FastAPI's version", is_told);
     let words = supervisor.ask(container.name(), "status");
     assert!(words.starts_with("Running 2 services: "), "{words}");

@@ -9,10 +9,10 @@ use diogenes_proto::probe::{ProbeOutcome, Verdict};
 use diogenes_proto::request::MAX_QUESTION_BYTES;
 use diogenes_proto::word::{MAX_SENTENCE_BYTES, MAX_WORD_BYTES};
 use diogenes_proto::{
-    Activity, Answer, Disk, ErrorCode, Finding, Health, Hello, HostFacts, Listener, LogFile,
-    LogPosition, Logs, Message, PastStart, ProbeStats, Process, ProtocolRange, PublishedPort,
-    Report, Request, Resources, Service, Severity, Snapshot, SnapshotPage, Timestamp, Transport,
-    Untrusted, WireError,
+    Activity, Answer, Disk, EndedService, ErrorCode, Finding, Health, Hello, HostFacts, Listener,
+    LogFile, LogPosition, Logs, Message, PastStart, ProbeStats, Process, ProtocolRange,
+    PublishedPort, Report, Request, Resources, Service, Severity, Snapshot, SnapshotPage,
+    Timestamp, Transport, Untrusted, WireError,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -535,15 +535,28 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
                 after
             }
         ),
-        vec((word(), any::<u64>()), 0..4).prop_map(|starts| {
-            let starts = starts.into_iter();
-            Request::Remember {
-                starts: starts
-                    .map(|(service, ms)| PastStart { service, ms })
-                    .collect(),
-            }
-        }),
+        (vec(past_start(), 0..4), vec(ended_service(), 0..4))
+            .prop_map(|(starts, ended)| Request::Remember { starts, ended }),
     ]
+}
+
+fn past_start() -> impl Strategy<Value = PastStart> {
+    (word(), any::<u64>()).prop_map(|(service, ms)| PastStart { service, ms })
+}
+
+fn ended_service() -> impl Strategy<Value = EndedService> {
+    let named = (word(), text(), word(), of(word()));
+    (named, of(text()), vec(any::<u16>(), 0..4), moment()).prop_map(
+        |((service, name, kind, role), version, ports, since)| EndedService {
+            service,
+            name,
+            kind,
+            role,
+            version,
+            ports,
+            since,
+        },
+    )
 }
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {

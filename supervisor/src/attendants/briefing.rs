@@ -21,10 +21,7 @@ pub(crate) fn brief(registry: &Registry, id: &str, companion: SessionHandle) {
     };
     let labels = labels(&entry.facts.labels);
     let mut briefing = vec![Request::Labels { labels }];
-    let starts = registry.starts(id);
-    if !starts.is_empty() {
-        briefing.push(Request::Remember { starts });
-    }
+    briefing.extend(registry.past_of(id));
     let name = entry.facts.name.clone();
     tokio::spawn(async move {
         for request in briefing {

@@ -1,17 +1,13 @@
 //! The containers whose companion a person sent away: remembered over restarts, by container id.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::advice;
+use crate::state_file::StateFile;
 
-/// What gives another state directory.
-const FLAG: &str = "--state-dir";
 /// Name of the file in the state directory.
 const FILE: &str = "detached.json";
 
@@ -22,112 +18,39 @@ struct Content {
     detached: BTreeSet<String>,
 }
 
-/// The detached containers. Where the file cannot be written, they are remembered as long as this process lives.
+/// The detached containers.
 #[derive(Debug)]
-pub(crate) struct Detached {
-    path: PathBuf,
-    memory: Mutex<Memory>,
-}
-
-/// What is remembered in this process.
-#[derive(Debug, Default)]
-struct Memory {
-    content: Content,
-    /// Whether the file says something else, because it could not be written.
-    is_unsaved: bool,
-}
+pub(crate) struct Detached(Mutex<(StateFile, Content)>);
 
 impl Detached {
-    /// Reads what is remembered. What cannot be read is told in the log and taken for nothing; a place that cannot be
-    /// written is told of too.
+    /// Reads what is remembered.
     pub(crate) fn load(state_dir: &Path) -> Self {
-        let path = state_dir.join(FILE);
-        let read = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| format!("{} cannot be understood: {error}", path.display())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Content::default()),
-            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
-        };
-        let is_readable = read.is_ok();
-        let content = read.unwrap_or_else(|why| {
-            tracing::warn!("{why}; so no container counts as detached");
-            Content::default()
-        });
-        let detached = Self {
-            path,
-            memory: Mutex::new(Memory {
-                content,
-                is_unsaved: false,
-            }),
-        };
-        // A disk that is full or read-only is better told of now than when a person relies on it. What could not be
-        // read stays as it is, for that person to look at.
-        if is_readable {
-            detached.save(&mut detached.lock());
-        }
-        detached
+        let what = "which containers are detached";
+        Self(Mutex::new(StateFile::load(state_dir, FILE, what)))
     }
 
     /// Whether a person sent this container's companion away.
     pub(crate) fn contains(&self, id: &str) -> bool {
-        self.lock().content.detached.contains(id)
+        self.lock().1.detached.contains(id)
     }
 
-    /// Remembers or forgets, in the file too. What could not be written is tried again with each call.
+    /// Remembers or forgets, in the file too: under the lock, so that it never goes back in time; it is small, and changes
+    /// by hand only. What could not be written is tried again with each call.
     pub(crate) fn set(&self, id: &str, detached: bool) {
-        let mut memory = self.lock();
+        let (file, content) = &mut *self.lock();
         let differs = if detached {
-            memory.content.detached.insert(id.to_owned())
+            content.detached.insert(id.to_owned())
         } else {
-            memory.content.detached.remove(id)
+            content.detached.remove(id)
         };
-        if !differs && !memory.is_unsaved {
-            return;
-        }
-        self.save(&mut memory);
-    }
-
-    /// Brings the file in line. Under the lock, so that it never goes back in time; it is small, and changes by hand
-    /// only.
-    fn save(&self, memory: &mut Memory) {
-        let written = write(&self.path, &memory.content);
-        let was_unsaved = std::mem::replace(&mut memory.is_unsaved, written.is_err());
-        let path = self.path.display();
-        match written {
-            Ok(()) if was_unsaved => tracing::info!("{path} is written again"),
-            Ok(()) => {}
-            Err(error) if !was_unsaved => {
-                let advice = advice::directory(error.kind(), FLAG);
-                tracing::warn!(
-                    "cannot write {path}: {error}; until that works, which containers are detached is remembered only \
-                     as long as this supervisor lives{advice}"
-                );
-            }
-            Err(error) => tracing::debug!("still cannot write {path}: {error}"),
+        if differs || file.is_unsaved() {
+            file.save(content);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, (StateFile, Content)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Replaces the file as a whole: a reader, or a crash, sees the old or the new one.
-fn write(path: &Path, content: &Content) -> std::io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let new = path.with_extension("json.new");
-    let bytes = serde_json::to_vec(content)?;
-    let written = File::create(&new).and_then(|mut file| {
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
-    });
-    if written.is_err() {
-        // Half a file on a full disk is only in the way.
-        let _ = std::fs::remove_file(&new);
-    }
-    written
 }
 
 #[cfg(test)]
@@ -187,7 +110,7 @@ mod tests {
 
         place.make_read_only();
         assert!(
-            Detached::load(place.path()).lock().is_unsaved,
+            Detached::load(place.path()).lock().0.is_unsaved(),
             "noticed at the start"
         );
         detached.set("c1", false);

@@ -172,6 +172,7 @@ impl EngineFollower {
                 inspected => self.take(&id, inspected).await?,
             }
         }
+        self.registry.have_seen_all();
         Ok(())
     }
 

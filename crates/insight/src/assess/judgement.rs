@@ -132,7 +132,7 @@ fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
     match track.presence {
         Presence::Running => None,
         Presence::Ended { at, absence } => {
-            let port = if track.seen.listeners.is_empty() {
+            let port = if track.seen.ports.is_empty() && track.seen.listeners.is_empty() {
                 String::new()
             } else if absence.port_taken {
                 format!(", {socket} is held by another process")

@@ -18,6 +18,7 @@ mod container;
 mod finding;
 mod judgement;
 mod link;
+mod past;
 mod posture;
 mod report;
 mod schedule;
@@ -34,7 +35,7 @@ use diogenes_proto::{
 use crate::order::{ByPid, sort_by_key};
 use crate::own_words::OwnWords;
 use crate::recognise::origin::origin;
-use crate::recognise::{MAX_SERVICES, Recognised, program_of, recognise_counting, unique};
+use crate::recognise::{Recognised, program_of, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
 use posture::Posture;
@@ -190,26 +191,6 @@ impl Assessor {
             }
         }
         self.settle(now);
-    }
-
-    /// Takes in how long services took to start before this assessor knew them. Of what is told more than once, the
-    /// last counts.
-    pub fn remember(&mut self, mut starts: Vec<PastStart>) {
-        starts.truncate(MAX_SERVICES);
-        self.past_starts = starts;
-        self.tell_of_past_starts();
-    }
-
-    fn tell_of_past_starts(&mut self) {
-        let tracks = &mut self.tracks;
-        self.past_starts.retain(|past| {
-            let track = tracks.iter_mut().find(|track| track.key == past.service);
-            let is_new = track.is_none();
-            if let Some(track) = track {
-                track.start.remember(Duration::from_millis(past.ms));
-            }
-            is_new
-        });
     }
 
     /// The probes to run now. Each is in flight from then on, until [`Self::probed`] or, where its outcome

@@ -1,4 +1,6 @@
-use diogenes_proto::{Activity, Disk, PastStart, ProbeKind, ProbeStats, Report, Verdict, line};
+use diogenes_proto::{
+    Activity, Disk, EndedService, PastStart, ProbeKind, ProbeStats, Report, Verdict, line,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -66,6 +68,10 @@ impl Play {
 
     fn report(&mut self) -> Report {
         self.assessor.report(at(self.now_ms), "hash".into())
+    }
+
+    fn remember(&mut self, starts: Vec<PastStart>, ended: Vec<EndedService>) {
+        self.assessor.remember(at(self.now_ms), starts, ended);
     }
 
     /// Health and first evidence of the first service.
@@ -1685,7 +1691,7 @@ fn what_an_earlier_companion_saw_of_a_start_counts() {
         let service = "redis:6379".to_owned();
         vec![PastStart { service, ms }]
     };
-    play.assessor.remember(past(40_000));
+    play.remember(past(40_000), Vec::new());
     play.look();
     for _ in 0..45 {
         play.probe(silence());
@@ -1697,8 +1703,109 @@ fn what_an_earlier_companion_saw_of_a_start_counts() {
     let start_ms = play.report().services[0].start_ms;
     assert!(start_ms.is_some_and(|ms| ms > 44_000), "{start_ms:?}");
     // What it saw itself, it knows better.
-    play.assessor.remember(past(1_000));
+    play.remember(past(1_000), Vec::new());
     assert_eq!(play.report().services[0].start_ms, start_ms);
+}
+
+/// What the next companion is told of the services that are gone.
+fn ended(report: &Report) -> Vec<EndedService> {
+    let gone = report.services.iter().filter(|s| s.pids.is_empty());
+    gone.map(|service| EndedService {
+        service: service.key.clone(),
+        name: service.name.clone(),
+        kind: service.kind.clone(),
+        role: service.role.clone(),
+        version: service.version.clone(),
+        ports: service.ports.clone(),
+        since: service.since,
+    })
+    .collect()
+}
+
+#[test]
+fn who_comes_later_misses_what_ended_before() {
+    let shell = || Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
+    let redis = |pid| shell().process(pid, 1, "/usr/bin/redis-server", &["redis-server"]);
+    let mut first = Play::healthy(redis(5).tcp("0.0.0.0", 6379, &[5]));
+    first.wait(1_000);
+    first.see(shell());
+    let before = first.report();
+    assert_eq!(before.health, Health::Unhealthy);
+
+    let mut later = Play::healthy(shell());
+    later.wait(60_000);
+    later.look();
+    assert_ne!(
+        later.report().health,
+        Health::Unhealthy,
+        "nothing is missed"
+    );
+    later.remember(Vec::new(), ended(&before));
+    for _ in 0..2 {
+        let report = later.report();
+        assert_eq!(report.health, Health::Unhealthy);
+        let [redis] = &*report.services else {
+            panic!("{:?}", report.services);
+        };
+        let told = &before.services[0];
+        assert_eq!(
+            (&redis.key, &redis.name, &redis.role),
+            (&told.key, &told.name, &told.role)
+        );
+        assert_eq!((redis.since, &redis.ports), (told.since, &told.ports));
+        let why = redis.evidence[0].as_raw();
+        assert!(
+            why.contains("ended at") && why.contains("port 6379 is closed"),
+            "{why}"
+        );
+        // It is told once, and remembered by itself from then on.
+        later.wait(10_000);
+        later.look();
+    }
+    later.see(redis(9).tcp("0.0.0.0", 6379, &[9]));
+    later.probe(answers());
+    let report = later.report();
+    assert_eq!((report.health, report.services.len()), (Health::Healthy, 1));
+}
+
+#[test]
+fn what_is_seen_is_not_taken_for_ended() {
+    let mut play = Play::healthy(crate::scene::redis());
+    let mut gone = ended(&play.report());
+    assert!(gone.is_empty());
+    let since = at(0);
+    for service in ["redis:6379", "valkey:6379"] {
+        gone.push(EndedService {
+            service: service.to_owned(),
+            name: "X".into(),
+            kind: "nonsense".to_owned(),
+            role: Some("nonsense".to_owned()),
+            version: None,
+            ports: vec![6379],
+            since,
+        });
+    }
+    play.remember(Vec::new(), gone);
+    assert_eq!(play.report().health, Health::Healthy);
+    // And of what cannot be, no more is remembered than of what was seen to end.
+    let many = (0..10_000).map(|number| EndedService {
+        service: format!("x:{number}"),
+        name: "X".into(),
+        kind: "x".to_owned(),
+        role: None,
+        version: None,
+        ports: Vec::new(),
+        since: Timestamp::from_unix_ms(u64::MAX),
+    });
+    play.remember(Vec::new(), many.collect());
+    let report = play.report();
+    assert_eq!(report.services.len(), 1 + MAX_GONE);
+    assert!(
+        report
+            .services
+            .iter()
+            .all(|service| service.since <= at(play.now_ms))
+    );
 }
 
 #[test]
