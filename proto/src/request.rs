@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::untrusted::boundary;
-use crate::{HostFacts, LogPosition, Timestamp, Untrusted, word};
+use crate::{Health, HostFacts, LogPosition, Service, Timestamp, Untrusted, word};
 
 /// How much of a question is read, in bytes of UTF-8; what is beyond is dropped when it is decoded.
 pub const MAX_QUESTION_BYTES: usize = 4096;
@@ -130,6 +130,25 @@ pub struct EndedService {
     pub ports: Vec<u16>,
     /// Since when it has been gone.
     pub since: Timestamp,
+}
+
+impl EndedService {
+    /// A service as it was reported; None where that was not as gone.
+    #[must_use]
+    pub fn of(service: &Service) -> Option<Self> {
+        let is_gone = service.health == Health::Unhealthy
+            && service.pids.is_empty()
+            && service.listeners.is_empty();
+        is_gone.then(|| Self {
+            service: service.key.clone(),
+            name: service.name.clone(),
+            kind: service.kind.clone(),
+            role: service.role.clone(),
+            version: service.version.clone(),
+            ports: service.ports.clone(),
+            since: service.since,
+        })
+    }
 }
 
 impl Request {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diogenes_proto::{EndedService, Health, PastStart, Report, Request, Service, Timestamp};
+use diogenes_proto::{EndedService, PastStart, Report, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -53,7 +53,11 @@ impl Past {
             }
         }
         self.life = life;
-        self.ended = report.services.iter().filter_map(ended).collect();
+        self.ended = report
+            .services
+            .iter()
+            .filter_map(EndedService::of)
+            .collect();
     }
 
     /// What a new companion is to be told in the life that began at `life`; None where there is nothing.
@@ -68,22 +72,6 @@ impl Past {
         let is_empty = starts.is_empty() && ended.is_empty();
         (!is_empty).then_some(Request::Remember { starts, ended })
     }
-}
-
-/// A service that is reported as gone.
-fn ended(service: &Service) -> Option<EndedService> {
-    let is_gone = service.health == Health::Unhealthy
-        && service.pids.is_empty()
-        && service.listeners.is_empty();
-    is_gone.then(|| EndedService {
-        service: service.key.clone(),
-        name: service.name.clone(),
-        kind: service.kind.clone(),
-        role: service.role.clone(),
-        version: service.version.clone(),
-        ports: service.ports.clone(),
-        since: service.since,
-    })
 }
 
 /// The past of all containers, by their full ids.
@@ -144,6 +132,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use diogenes_engine::ContainerFacts;
+    use diogenes_proto::{Health, Service};
 
     use super::*;
 

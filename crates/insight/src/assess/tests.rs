@@ -1709,17 +1709,8 @@ fn what_an_earlier_companion_saw_of_a_start_counts() {
 
 /// What the next companion is told of the services that are gone.
 fn ended(report: &Report) -> Vec<EndedService> {
-    let gone = report.services.iter().filter(|s| s.pids.is_empty());
-    gone.map(|service| EndedService {
-        service: service.key.clone(),
-        name: service.name.clone(),
-        kind: service.kind.clone(),
-        role: service.role.clone(),
-        version: service.version.clone(),
-        ports: service.ports.clone(),
-        since: service.since,
-    })
-    .collect()
+    let services = report.services.iter();
+    services.filter_map(EndedService::of).collect()
 }
 
 #[test]
