@@ -76,7 +76,7 @@ impl LogReader {
             let result = work(&shared, &|| done.is_closed());
             let _ = done.send(result);
         };
-        reader::thread("logs").spawn(work).map_err(|error| {
+        reader::spawn("logs", work).map_err(|error| {
             let message = format!("cannot start a thread to read log files: {error}");
             WireError::new(ErrorCode::Internal, message)
         })?;

@@ -31,7 +31,7 @@ impl Lookup {
             });
         };
         // Without a thread nothing is told, as where no file tells.
-        if reader::thread("lookup").spawn(work).is_ok() {
+        if reader::spawn("lookup", work).is_ok() {
             self.0 = Some((key, found));
         }
     }

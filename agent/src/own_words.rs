@@ -99,7 +99,7 @@ impl Words {
             ));
         };
         // Without a thread the file is as it was.
-        if reader::thread("own-words").spawn(work).is_ok() {
+        if reader::spawn("own-words", work).is_ok() {
             self.looking = Some(found);
         }
     }

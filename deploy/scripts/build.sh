@@ -9,13 +9,18 @@ set -euo pipefail
 cd "$REPO"
 
 TARGET=$(deploy/scripts/toolchain.sh target)
-# musl is linked statically by itself; glibc only when told, and only for this very target, so that build scripts
-# and procedural macros stay as they are.
-case $TARGET in *-gnu)
-  flags=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$TARGET")_RUSTFLAGS
-  export "$flags=-C target-feature=+crt-static"
-  ;;
-esac
+# Only for this very target, so that build scripts and procedural macros stay as they are.
+flags=
+# musl is linked statically by itself; glibc only when told.
+case $TARGET in *-gnu) flags="-C target-feature=+crt-static" ;; esac
+# A panic names its file of a dependency from the package on: where this machine keeps them would be 4 KB of the agent,
+# and would make it another one on every machine. What is not here yet is fetched first, for the folder to be known.
+cargo fetch --quiet --target "$TARGET" || note "not all packages could be fetched; the build says which it needs"
+for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+  # These flags are parted at spaces.
+  case $sources in *' '*) ;; *) flags+=" --remap-path-prefix=$sources/=" ;; esac
+done
+export "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$TARGET")_RUSTFLAGS=$flags"
 OUT=$(cargo metadata --format-version 1 --no-deps --offline 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 OUT=${OUT:-$REPO/target}
 

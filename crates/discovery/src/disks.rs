@@ -61,7 +61,7 @@ impl Disks {
                 let _ = told.set(ask(&root, init));
                 scan.unpark();
             };
-            let started = crate::reader::thread("disks").spawn(work);
+            let started = crate::reader::spawn("disks", work);
             self.answer = started.is_ok().then_some(answer);
             std::thread::park_timeout(ANSWER_WAIT);
         }

@@ -13,9 +13,9 @@ mod imports;
 mod launch;
 mod reader;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use launch::Program;
@@ -34,8 +34,8 @@ const MAX_HUNG: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Frameworks {
     root: PathBuf,
-    /// None: not read yet.
-    known: BTreeMap<Id, Option<Vec<&'static str>>>,
+    /// By ascending id. None: not read yet.
+    known: Vec<(Id, Option<Vec<&'static str>>)>,
     waiting: VecDeque<Job>,
     running: Option<Running>,
     hung: usize,
@@ -53,17 +53,46 @@ struct Job {
 /// A thread at work.
 #[derive(Debug)]
 struct Running {
-    results: Receiver<(Id, Vec<&'static str>)>,
-    /// What it has not told yet; it works on the first.
+    results: Arc<Results>,
+    /// What it has not told yet, never empty; it works on the first.
     outstanding: VecDeque<Job>,
     sign_of_life: Instant,
+}
+
+/// What the thread has found and nobody has taken yet. The standard library's channel would be 9 KB more in the agent:
+/// three kinds of it are compiled, whichever is used.
+#[derive(Debug, Default)]
+struct Results {
+    found: Mutex<VecDeque<Found>>,
+    more: Condvar,
+}
+
+/// What a process was found to import.
+type Found = (Id, Vec<&'static str>);
+
+impl Results {
+    fn tell(&self, found: Found) {
+        let mut told = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        told.push_back(found);
+        self.more.notify_one();
+    }
+
+    /// The next, once it is there; None where it does not come within `wait`.
+    fn next(&self, wait: Duration) -> Option<Found> {
+        let told = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .more
+            .wait_timeout_while(told, wait, |told| told.is_empty());
+        let (mut told, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        told.pop_front()
+    }
 }
 
 impl Frameworks {
     pub(crate) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            known: BTreeMap::new(),
+            known: Vec::new(),
             waiting: VecDeque::new(),
             running: None,
             hung: 0,
@@ -78,20 +107,20 @@ impl Frameworks {
         argv: &[Vec<u8>],
         working_directory: impl FnOnce() -> Option<Vec<u8>>,
     ) {
-        if self.known.contains_key(&id) {
+        let Err(place) = self.place(id) else {
             return;
-        }
+        };
         let Some(program) = launch::program(argv) else {
             return;
         };
         if let Program::Told(framework) = program {
-            self.known.insert(id, Some(vec![framework]));
+            self.known.insert(place, (id, Some(vec![framework])));
             return;
         }
         let Some(working_directory) = working_directory() else {
             return;
         };
-        self.known.insert(id, None);
+        self.known.insert(place, (id, None));
         self.waiting.push_back(Job {
             id,
             program,
@@ -103,18 +132,20 @@ impl Frameworks {
 
     /// Forgets the processes that are gone.
     pub(crate) fn retain(&mut self, mut lives: impl FnMut(Id) -> bool) {
-        self.known.retain(|id, _| lives(*id));
+        self.known.retain(|(id, _)| lives(*id));
         self.waiting.retain(|job| lives(job.id));
     }
 
     /// What a process was found to import; empty also where it is not known yet.
     pub(crate) fn found(&self, id: Id) -> Vec<String> {
-        let found = self.known.get(&id).and_then(Option::as_ref);
-        found
-            .into_iter()
-            .flatten()
-            .map(|&name| name.to_owned())
-            .collect()
+        let found = self.place(id).ok().map(|place| &self.known[place].1);
+        let names = found.into_iter().flatten().flatten();
+        names.map(|&name| name.to_owned()).collect()
+    }
+
+    /// Where a process stands among the known; else where it would.
+    fn place(&self, id: Id) -> Result<usize, usize> {
+        self.known.binary_search_by_key(&id, |&(id, _)| id)
     }
 
     /// Starts what is to be read and waits for the results, no longer than `wait`.
@@ -128,19 +159,17 @@ impl Frameworks {
                 break;
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            match running.results.recv_timeout(left) {
-                Ok((id, found)) => {
-                    running.sign_of_life = Instant::now();
-                    running.outstanding.pop_front();
-                    if let Some(known) = self.known.get_mut(&id) {
-                        *known = Some(found);
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => self.running = None,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.abandon_if_hung();
-                    break;
-                }
+            let Some((id, found)) = running.results.next(left) else {
+                self.abandon_if_hung();
+                break;
+            };
+            running.sign_of_life = Instant::now();
+            running.outstanding.pop_front();
+            if running.outstanding.is_empty() {
+                self.running = None;
+            }
+            if let Ok(place) = self.place(id) {
+                self.known[place].1 = Some(found);
             }
         }
         if self.hung > 0 {
@@ -158,17 +187,20 @@ impl Frameworks {
         }
         let count = self.waiting.len().min(BATCH);
         let batch: VecDeque<Job> = self.waiting.drain(..count).collect();
-        let (sender, results) = channel();
+        let results = Arc::new(Results::default());
+        let listener = Arc::downgrade(&results);
         let (root, jobs, read) = (self.root.clone(), batch.clone(), self.read);
         let work = move || {
             for job in jobs {
+                let found = read(&root, &job);
                 // Nobody listens any more to a thread that was given up.
-                if sender.send((job.id, read(&root, &job))).is_err() {
+                let Some(results) = listener.upgrade() else {
                     break;
-                }
+                };
+                results.tell((job.id, found));
             }
         };
-        if let Err(error) = crate::reader::thread("sources").spawn(work) {
+        if let Err(error) = crate::reader::spawn("sources", work) {
             gaps.push(format!("frameworks: cannot start a thread: {error}"));
             self.waiting.extend(batch);
             return false;

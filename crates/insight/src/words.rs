@@ -46,8 +46,8 @@ pub fn bytes(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    // In tenths of a unit, to stay with whole numbers.
-    let mut tenths = u128::from(bytes) * 10 / 1024;
+    // In tenths of a unit, to stay with whole numbers; the two parts apart, for ten times as much has no room in 64 bits.
+    let mut tenths = bytes / 1024 * 10 + bytes % 1024 * 10 / 1024;
     let mut unit = 0;
     while tenths >= 10_240 && unit + 1 < UNITS.len() {
         tenths /= 1024;

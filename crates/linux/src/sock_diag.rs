@@ -151,6 +151,9 @@ impl<T> Default for Dump<T> {
 /// Reads one socket's message; None where the socket is not wanted.
 type Parse<'a, T> = &'a mut dyn FnMut(&[u8]) -> Result<Option<T>, Error>;
 
+/// Takes one message of a dump, whatever is made of it.
+type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Error>;
+
 /// A connection to the kernel's socket tables, of the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct SockDiag {
@@ -300,29 +303,32 @@ impl SockDiag {
         for attempt in 1..=ATTEMPTS {
             into.sockets.truncate(kept);
             into.omitted = omitted;
-            let whole = self
-                .dump_once(kind, request, into, parse)
-                .inspect_err(|error| {
-                    // After a refusal nothing more follows; after all else something might.
-                    if !matches!(error, Error::Refused(_)) {
-                        self.socket = None;
-                    }
-                })?;
-            if whole || attempt == ATTEMPTS {
+            let mut take = |payload: &[u8]| {
+                match parse(payload)? {
+                    Some(socket) if into.sockets.len() < MAX_SOCKETS => into.sockets.push(socket),
+                    Some(_) => into.omitted += 1,
+                    None => {}
+                }
+                Ok(())
+            };
+            if self.dump_once(kind, request, &mut take)? || attempt == ATTEMPTS {
                 break;
             }
         }
         Ok(())
     }
 
-    /// True where the dump is consistent.
-    fn dump_once<T>(
-        &mut self,
-        kind: u16,
-        request: &[u8],
-        into: &mut Dump<T>,
-        parse: Parse<'_, T>,
-    ) -> Result<bool, Error> {
+    /// Hands each message to `take`; true where the dump is consistent.
+    fn dump_once(&mut self, kind: u16, request: &[u8], take: Take<'_>) -> Result<bool, Error> {
+        self.exchange(kind, request, take).inspect_err(|error| {
+            // After a refusal nothing more follows; after all else something might.
+            if !matches!(error, Error::Refused(_)) {
+                self.socket = None;
+            }
+        })
+    }
+
+    fn exchange(&mut self, kind: u16, request: &[u8], take: Take<'_>) -> Result<bool, Error> {
         let socket = match &self.socket {
             Some(socket) => socket,
             None => self.socket.insert(open_socket()?),
@@ -342,14 +348,7 @@ impl SockDiag {
                 other => other.map_err(Error::Socket)?,
             };
             let bytes = self.buffer.get(..length).ok_or(Error::Truncated)?;
-            let progress = parse_datagram(bytes, self.sequence, |payload| {
-                match parse(payload)? {
-                    Some(socket) if into.sockets.len() < MAX_SOCKETS => into.sockets.push(socket),
-                    Some(_) => into.omitted += 1,
-                    None => {}
-                }
-                Ok(())
-            })?;
+            let progress = parse_datagram(bytes, self.sequence, &mut *take)?;
             whole &= !progress.interrupted;
             if progress.done {
                 return Ok(whole);

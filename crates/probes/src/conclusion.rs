@@ -98,7 +98,8 @@ impl Conclusion {
 
 /// A duration as people read it: `0.3 ms`, `12 ms`, `2 s`.
 pub(crate) fn millis(duration: Duration) -> String {
-    let us = duration.as_micros();
+    // Of 64 bits: to write a number of 128 is a kilobyte of code of its own.
+    let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     match us {
         0..10_000 => format!("{}.{} ms", us / 1000, us % 1000 / 100),
         10_000..1_000_000 => format!("{} ms", us / 1000),

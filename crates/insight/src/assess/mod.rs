@@ -25,7 +25,6 @@ mod schedule;
 mod start;
 mod track;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use diogenes_proto::{
@@ -402,14 +401,14 @@ impl Assessor {
 
     /// Keeps each track's key, but for one that was known before it had a port, or as another kind.
     fn name_keys(&mut self) {
-        let mut taken = BTreeSet::new();
+        let mut taken: Vec<String> = Vec::new();
         let mut renamed = Vec::new();
         for (index, track) in self.tracks.iter().enumerate() {
             let kind = track.key.split(':').next().unwrap_or_default();
             let has_port = track.key.contains(':');
             let is_fit = kind == track.seen.kind && (has_port || track.seen.ports.is_empty());
             if is_fit && !taken.contains(&track.key) {
-                taken.insert(track.key.clone());
+                taken.push(track.key.clone());
             } else {
                 renamed.push(index);
             }
@@ -422,8 +421,8 @@ impl Assessor {
                 .next()
                 .unwrap_or_default()
                 .to_owned();
-            let key = unique(&wish, |key| taken.contains(key));
-            taken.insert(key.clone());
+            let key = unique(&wish, |key| taken.iter().any(|other| other == key));
+            taken.push(key.clone());
             self.tracks[index].key = key;
         }
     }

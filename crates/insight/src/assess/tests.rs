@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use diogenes_proto::{
     Activity, Disk, EndedService, PastStart, ProbeKind, ProbeStats, Report, Verdict, line,
 };
