@@ -107,7 +107,8 @@ pub struct Listener {
     pub inode: u64,
     /// The user who made it, in the container's user namespace.
     pub uid: u32,
-    /// Connections waiting to be accepted; None for UDP or where unknown.
+    /// Connections waiting to be accepted; of UDP, bytes of datagrams waiting to be read, with what the kernel keeps
+    /// beside them. None where unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_queue: Option<u32>,
     /// How many may wait; None for UDP or where unknown.

@@ -118,7 +118,7 @@ impl Listeners {
                     port: Some(line.port),
                     inode: line.inode,
                     uid: line.uid,
-                    accept_queue: (transport == Transport::Tcp).then_some(line.rqueue),
+                    accept_queue: Some(line.rqueue),
                     ..Listener::default()
                 });
             }
@@ -173,15 +173,14 @@ fn map<T>(dump: Dump<T>, make: impl FnMut(T) -> Listener) -> Dump<Listener> {
 }
 
 fn inet(transport: Transport, socket: &InetSocket) -> Listener {
-    let queues = transport == Transport::Tcp;
     Listener {
         transport,
         address: Some(socket.address.to_canonical()),
         port: Some(socket.port),
         inode: socket.inode,
         uid: socket.uid,
-        accept_queue: queues.then_some(socket.rqueue),
-        backlog: queues.then_some(socket.wqueue),
+        accept_queue: Some(socket.rqueue),
+        backlog: (transport == Transport::Tcp).then_some(socket.wqueue),
         ..Listener::default()
     }
 }

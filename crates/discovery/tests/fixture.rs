@@ -92,7 +92,7 @@ fn attributes_every_kind_of_listener() {
         [
             (Transport::Tcp, ip("127.0.0.1"), Some(8000), None, Some(1)),
             (Transport::Tcp, ip("::"), Some(8001), None, Some(0)),
-            (Transport::Udp, ip("0.0.0.0"), Some(5353), None, None),
+            (Transport::Udp, ip("0.0.0.0"), Some(5353), None, Some(0)),
             (
                 Transport::Unix,
                 None,

@@ -104,7 +104,7 @@ pub fn count(number: usize, noun: &str) -> String {
 #[must_use]
 pub fn role_words(service: &Service) -> String {
     let what = match service.kind.as_str() {
-        "http" | "tcp" | "process" => service.name.to_string(),
+        "http" | "tcp" | "udp" | "unix" | "process" => service.name.to_string(),
         kind => kind.to_owned(),
     };
     match service.ports.as_slice() {

@@ -95,7 +95,7 @@ fn row(container: &ContainerView, now: Timestamp) -> [String; 7] {
 fn service(service: &ServiceView) -> String {
     let mut text = match service.kind.as_str() {
         // What is known only by what it speaks is better called by its program.
-        "process" | "tcp" | "http" => service.name.to_string(),
+        "process" | "tcp" | "udp" | "unix" | "http" => service.name.to_string(),
         kind => escape(kind).to_string(),
     };
     if !service.ports.is_empty() {

@@ -60,7 +60,7 @@ pub struct Entry {
 pub struct Expected {
     /// The catalogue's word for it.
     pub kind: String,
-    /// What it does for the container.
+    /// What it does for the container; empty where nobody can know from outside of its program.
     pub role: String,
     /// All ports it listens on, TCP and UDP, ascending.
     pub ports: Vec<u16>,

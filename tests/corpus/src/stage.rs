@@ -274,12 +274,10 @@ impl Stage {
         let process = |line: &str| {
             let mut words = line.split_whitespace();
             let (pid, parent) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-            // What is dead already is shown as `name <defunct>`.
+            // A process may have called itself several words: `starman worker`. What is dead already is shown as
+            // `name <defunct>`.
             let name = words.next()?.to_owned();
-            words
-                .next()
-                .is_none()
-                .then_some(Process { pid, parent, name })
+            (words.last() != Some("<defunct>")).then_some(Process { pid, parent, name })
         };
         Ok(told.lines().skip(1).filter_map(process).collect())
     }

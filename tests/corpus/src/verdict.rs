@@ -291,7 +291,10 @@ fn compare(
         format!("✗{kind}")
     };
     let role = text(&found["role"]);
-    let role = verdict.fact(Sort::Role, of, role, &truth.role, role == Some(&truth.role));
+    let role = match role {
+        None if truth.role.is_empty() => "-".to_owned(),
+        told => verdict.fact(Sort::Role, of, told, &truth.role, told == Some(&truth.role)),
+    };
     let (told, ports) = (ports(found), &truth.ports);
     let words = |ports: &[u16]| {
         let words: Vec<String> = ports.iter().map(u16::to_string).collect();

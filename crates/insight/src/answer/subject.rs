@@ -163,7 +163,7 @@ fn is_named(service: &Service, word: &str) -> bool {
     let name = service.name.as_raw();
     // A script called "status" must not take every question for one about itself.
     let is_plain = !NOTHING_IN_PARTICULAR.contains(&word);
-    service.kind == word && !matches!(word, "tcp" | "process")
+    service.kind == word && !matches!(word, "tcp" | "udp" | "unix" | "process")
         || service.key == word
         || is_plain && name.eq_ignore_ascii_case(word)
 }

@@ -7,7 +7,7 @@ use diogenes_proto::{Disk, Listener, Process, Timestamp, Transport};
 
 use crate::order::ByPid;
 use crate::own_words::Thresholds;
-use crate::recognise::Recognised;
+use crate::recognise::{Recognised, takes_datagrams_only};
 use crate::words::bytes;
 
 /// A queue that stands still, or is full, for so long is no burst.
@@ -38,14 +38,14 @@ pub(crate) fn what_is_left(disk: &Disk) -> String {
     }
 }
 
-/// The fullest of a service's accept queues.
+/// The fullest of a service's accept queues, or, where it is reached by datagrams alone, of those.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Queue {
     /// Its port; None for a Unix socket.
     pub(crate) port: Option<u16>,
-    /// Connections that wait.
+    /// Connections that wait, or bytes of datagrams.
     pub(crate) waiting: u32,
-    /// How many may wait.
+    /// How many may wait; the most there can be where that is not known, as with datagrams.
     pub(crate) backlog: u32,
 }
 
@@ -144,9 +144,10 @@ impl Condition {
 }
 
 fn fullest(listeners: &[Listener]) -> Option<Queue> {
+    let by_datagrams = takes_datagrams_only(listeners);
     listeners
         .iter()
-        .filter(|l| l.transport != Transport::Udp)
+        .filter(|l| by_datagrams || l.transport != Transport::Udp)
         .filter_map(|l| {
             Some(Queue {
                 port: l.port,

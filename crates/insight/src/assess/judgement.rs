@@ -11,7 +11,7 @@ use super::condition::{BURST, Recovery, what_is_left};
 use super::track::{Presence, Track};
 use crate::order::sort_by_key;
 use crate::own_words::Asked;
-use crate::recognise::socket_words;
+use crate::recognise::{socket_words, takes_datagrams_only};
 use crate::words::{clock, sentence, span};
 
 /// Most sentences of evidence of one service.
@@ -245,21 +245,23 @@ fn queue(track: &Track, now: Timestamp) -> Option<Fact> {
         return None;
     }
     let lasting = track.stuck.and_then(|stuck| stuck.lasting(now))?;
-    let is_were = if queue.waiting == 1 {
-        "connection has"
-    } else {
-        "connections have"
+    let by_datagrams = takes_datagrams_only(&track.seen.listeners);
+    let (what_have, takes) = match queue.waiting {
+        _ if by_datagrams => ("bytes have", "reads"),
+        1 => ("connection has", "accepts"),
+        _ => ("connections have", "accepts"),
     };
     let words = format!(
-        "{} {is_were} waited on {} for {} and nobody accepts",
+        "{} {what_have} waited on {} for {} and nobody {takes}",
         queue.waiting,
         queue.place(),
         span(lasting)
     );
     // Where the protocol answers, somebody is merely slow; where nothing else can be asked, this is the answer.
-    let mute = track
-        .probe()
-        .is_some_and(|spec| spec.kind == ProbeKind::Tcp);
+    let mute = match track.probe() {
+        Some(spec) => spec.kind == ProbeKind::Tcp,
+        None => by_datagrams,
+    };
     if mute && lasting >= super::schedule::STEADY {
         return Some(Fact {
             health: Health::Unhealthy,
@@ -318,6 +320,14 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
     }
     if track.is_worker() {
         return at_work(track, now);
+    }
+    // Nobody can be asked by datagrams whose protocol is not known; who reads them works.
+    if takes_datagrams_only(&track.seen.listeners) {
+        let port = socket_words(&track.seen.ports, &track.seen.listeners);
+        return fact(
+            Health::Healthy,
+            format!("its process lives, and nothing that was sent to {port} is left unread"),
+        );
     }
     if track.seen.entry.is_none() {
         return fact(

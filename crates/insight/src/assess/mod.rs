@@ -116,12 +116,17 @@ impl Assessor {
             match known {
                 Some(index) => {
                     is_seen[index] = true;
-                    self.tracks[index].seen_again(service, condition, now);
+                    let main = self.tracks[index].main();
+                    let main_lives = main.is_some_and(|(pid, at)| {
+                        let process = processes.get(pid).filter(|p| p.state != 'Z');
+                        process.is_some_and(|p| p.started_at == at)
+                    });
+                    self.tracks[index].seen_again(service, condition, main_lives, now);
                 }
                 None if is_remnant(&service, &members) => {}
                 None => {
                     let mut track = Track::new(service.clone(), now);
-                    track.seen_again(service, condition, now);
+                    track.seen_again(service, condition, true, now);
                     fresh.push(track);
                 }
             }
@@ -153,6 +158,11 @@ impl Assessor {
                 .listeners
                 .iter()
                 .any(|l| l.port.is_some_and(|port| track.seen.ports.contains(&port)));
+            // A worker may be seen before it shows whose it is. What it listened on is the other's then.
+            let is_known = |pid| known.binary_search(pid).is_ok();
+            if port_taken && track.seen.pids.first().is_some_and(is_known) {
+                track.seen.listeners.clear();
+            }
             let is_zombie = |pid: &u32| processes.get(*pid).is_some_and(|p| p.state == 'Z');
             let zombie = track.seen.pids.first().copied().filter(is_zombie);
             let absence = Absence {
@@ -370,6 +380,8 @@ impl Assessor {
             _ if track.is_stand_in() => false,
             // A claim that was made before it listened, and is not made any more.
             Presence::Deaf { .. } if track.seen.listeners.is_empty() => false,
+            // Nor is it known that what a stranger has closed was more than a client's.
+            Presence::Deaf { .. } if matches!(track.seen.kind, "udp" | "unix") => false,
             Presence::Deaf { at } | Presence::Ended { at, .. } => {
                 !track.seen.visitor || now.since(at) < VISITORS_ARE_MISSED
             }

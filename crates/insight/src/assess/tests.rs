@@ -1522,6 +1522,86 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
 }
 
 #[test]
+fn a_worker_that_was_seen_before_its_main_process_is_not_missed() {
+    let quart = |worker: &str, owners| {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(
+                5,
+                1,
+                "/usr/bin/python3",
+                &["python3", "-m", "hypercorn", "main:app"],
+            )
+            .process(6, 5, worker, &["python3", "-c", "spawn_main()"])
+            .with(|p| p.frameworks = vec!["quart".to_owned()])
+            .tcp("0.0.0.0", 8000, owners)
+    };
+    let mut play = Play::healthy(quart("/usr/bin/python3.11", &[6]));
+    assert_eq!(play.report().services[0].key, "quart:8000");
+    play.wait(1_000);
+    play.see(quart("/usr/bin/python3", &[5, 6]));
+    play.probe(answers());
+    let services = play.report().services;
+    assert_eq!(services.len(), 1, "{services:?}");
+    assert_eq!(services[0].health, Health::Healthy);
+}
+
+#[test]
+fn a_main_process_that_lives_has_abandoned_nobody() {
+    let sip = |owner| {
+        Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/sbin/sipd", &["sipd"])
+            .process(6, 5, "/usr/lib/sipd/tcp", &["sipd-tcp"])
+            .tcp("0.0.0.0", 5060, owner)
+    };
+    let mut play = Play::healthy(sip(&[5, 6]));
+    play.wait(60_000);
+    play.see(sip(&[6]));
+    let (_, why) = play.first();
+    assert!(!why.contains("ended"), "{why}");
+}
+
+#[test]
+fn who_is_reached_by_datagrams_alone_works_as_long_as_it_reads_them() {
+    let radius = |unread| {
+        let mut scene = Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/usr/bin/echo-server", &["echo-server"])
+            .udp(7777, &[5]);
+        scene.snapshot.listeners[0].accept_queue = Some(unread);
+        scene
+    };
+    let mut play = Play::healthy(radius(0));
+    assert_eq!(play.first().0, Health::Healthy);
+    // A moment's datagram is no trouble; what stays unread is.
+    play.see(radius(768));
+    assert_eq!(play.first().0, Health::Healthy);
+    play.wait(6_000);
+    play.see(radius(1536));
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Degraded, "{why}");
+    play.wait(10_000);
+    play.see(radius(1536));
+    let (health, why) = play.first();
+    assert_eq!(health, Health::Unhealthy);
+    assert!(
+        why.contains("1536 bytes have waited on port 7777") && why.contains("nobody reads"),
+        "{why}"
+    );
+    play.see(radius(0));
+    assert_eq!(play.first().0, Health::Healthy);
+    // What it closes may have been a client's; that it ends is told.
+    let mut closed = Play::healthy(radius(0));
+    let mut scene = radius(0);
+    scene.snapshot.listeners.clear();
+    closed.see(scene);
+    assert_eq!(closed.report().services[0].kind, "process");
+    play.see(radius(0).without(5));
+    assert_eq!(play.first().0, Health::Unhealthy);
+}
+
+#[test]
 fn workers_that_part_are_no_services_of_their_own() {
     let gunicorn = |main: Option<u32>, workers: &[u32], listening: &[u32]| {
         let mut scene = Scene::new().process(1, 0, "/usr/bin/dash", &["sh"]);
@@ -1552,13 +1632,14 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
         }
         scene.tcp("0.0.0.0", 80, pids)
     };
-    let left = |group_of: fn(u32) -> Option<u32>| {
+    let left_after = |ms, group_of: fn(u32) -> Option<u32>| {
         let mut play = Play::healthy(started(&[5, 6], group_of, 5));
-        play.wait(1000);
+        play.wait(ms);
         play.see(started(&[6], group_of, 1));
         play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
         play.first().0
     };
+    let left = |group_of| left_after(1000, group_of);
     assert_eq!(left(|_| Some(5)), Health::Degraded, "a worker");
     // Its workers were forked since the last look.
     let mut play = Play::healthy(started(&[5], |_| Some(5), 5));
@@ -1589,6 +1670,8 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
 
     assert_eq!(left(Some), Health::Healthy, "a daemon leads its group");
     assert_eq!(left(|_| None), Health::Healthy, "who knows");
+    // Syncthing's monitor puts what it looks after into a group of its own.
+    assert_eq!(left_after(60_000, Some), Health::Degraded, "no launcher");
 }
 
 #[test]

@@ -263,11 +263,13 @@ impl Track {
         self.recent_restarts(now) >= usize::from(self.seen.own.thresholds.restarts)
     }
 
-    /// It was seen again, perhaps changed.
+    /// It was seen again, perhaps changed. `main_lives` tells of the process that was its main one until now: it may
+    /// have left the listening to others.
     pub(crate) fn seen_again(
         &mut self,
         mut seen: Recognised,
         condition: Condition,
+        main_lives: bool,
         now: Timestamp,
     ) {
         let is_reborn = self.main() != main_of(&seen);
@@ -286,7 +288,7 @@ impl Track {
 
         if is_reborn && self.seen.started_at.is_some() {
             // Its start may have been noticed before it was anything.
-            if main_of(&seen) != self.successor() {
+            if !main_lives && main_of(&seen) != self.successor() {
                 self.restarted(now);
             }
             self.failures = 0;
@@ -333,7 +335,7 @@ impl Track {
         self.stuck = Stuck::follow(self.stuck, condition.queue, now);
         self.full_since = is_full.then(|| self.full_since.unwrap_or(now));
         self.presence = Presence::Running;
-        self.abandoned_by = self.abandoned_by(&seen, &condition, now);
+        self.abandoned_by = self.abandoned_by(&seen, &condition, main_lives, now);
         if seen.listeners.is_empty() {
             self.start.is_not_ready(false);
         }
@@ -343,23 +345,26 @@ impl Track {
 
     /// Whether what is seen now are the workers of a main process that ended: they were there before, and none of them
     /// leads the others, as a new main process would. Nor are they daemons that it has launched, which leave its process
-    /// group (daemon(3), setsid(2)); where groups are not known, a young one may have been a launcher.
+    /// group (daemon(3), setsid(2)): who has served for a while was no launcher. Where groups are not known, a young one
+    /// may have been one.
     fn abandoned_by(
         &self,
         seen: &Recognised,
         condition: &Condition,
+        main_lives: bool,
         now: Timestamp,
     ) -> Option<(u32, Timestamp)> {
         let (before, started_at) = self.main()?;
         let first = seen.pids.first()?;
-        let is_of_its_group = condition.group == self.condition.group;
+        let is_old = now.since(started_at) >= LAUNCHES_WITHIN;
+        let is_of_its_group = condition.group == self.condition.group || self.proven && is_old;
         // Who is in the group that it led came from it, even if it was forked after the last look.
         let is_known = self.seen.pids.contains(first) || condition.group == Some(before);
         if condition.is_led || !is_known || !is_of_its_group {
             return None;
         }
-        let is_no_launcher = condition.group.is_some() || now.since(started_at) >= LAUNCHES_WITHIN;
-        let has_ended = !seen.pids.contains(&before) && is_no_launcher;
+        let is_no_launcher = condition.group.is_some() || is_old;
+        let has_ended = !main_lives && !seen.pids.contains(&before) && is_no_launcher;
         self.abandoned_by.or(has_ended.then_some((before, now)))
     }
 

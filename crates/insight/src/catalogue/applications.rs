@@ -161,6 +161,14 @@ pub(super) const KINDS: &[Kind] = &[
         ..HOST
     },
     Kind {
+        kind: "fcgiwrap",
+        name: "fcgiwrap",
+        marks: &[Executable("fcgiwrap")],
+        probe: ProbeKind::Fastcgi,
+        layer: Layer::Server,
+        ..HOST
+    },
+    Kind {
         kind: "frankenphp",
         name: "FrankenPHP",
         marks: &[Executable("frankenphp")],

@@ -196,6 +196,15 @@ pub(super) const KINDS: &[Kind] = &[
         ..USUAL
     },
     Kind {
+        kind: "mpd",
+        name: "Music Player Daemon",
+        marks: &[Executable("mpd")],
+        role: "media",
+        probe: ProbeKind::Tcp,
+        default_port: Some(6600),
+        ..USUAL
+    },
+    Kind {
         kind: "radicale",
         name: "Radicale",
         marks: &[Runs(Python, "radicale")],

@@ -210,6 +210,14 @@ pub(super) const KINDS: &[Kind] = &[
         ..OTHER
     },
     Kind {
+        kind: "kamailio",
+        name: "Kamailio",
+        marks: &[Executable("kamailio")],
+        role: "voice",
+        default_port: Some(5060),
+        ..OTHER
+    },
+    Kind {
         kind: "ejabberd",
         name: "ejabberd",
         // ejabberdctl: erl … -s ejabberd.

@@ -115,6 +115,18 @@ pub(super) const KINDS: &[Kind] = &[
         ..PROXY
     },
     Kind {
+        kind: "sslh",
+        name: "sslh",
+        // What it says is said by whom it passes one on to.
+        marks: &[
+            Executable("sslh"),
+            Executable("sslh-ev"),
+            Executable("sslh-select"),
+        ],
+        probe: ProbeKind::Tcp,
+        ..PROXY
+    },
+    Kind {
         kind: "oauth2-proxy",
         name: "OAuth2 Proxy",
         marks: &[Executable("oauth2-proxy")],

@@ -2,7 +2,8 @@
 //!
 //! A child joins its parent where it is the same kind of program; or, unknown itself and without a listener of its
 //! own, where it executes the same file (a worker that `multiprocessing` forked), or a helper that the parent's
-//! kind is known to have. Nobody joins a supervisor: what it starts is not part of it. Unknown processes that hold
+//! kind is known to have; or where nothing but its pid tells it from its parent: such a one may well be who listens, as
+//! in Kamailio. Nobody joins a supervisor: what it starts is not part of it. Unknown processes that hold
 //! the same listener join too. Two known kinds never join: a socket that leaked from one into the other stays with
 //! the one that has had it longer.
 
@@ -152,7 +153,10 @@ impl<'a> Forest<'a> {
                 }
                 (Some(of), None) if is_helper || of.layer == Layer::Supervisor => is_helper,
                 (_, None) if self.introduced[child] && !self.introduced[parent] => false,
-                (_, None) => serves[parent] && self.executes_the_same(parent, child) && !has_own,
+                (_, None) => {
+                    self.executes_the_same(parent, child)
+                        && (serves[parent] && !has_own || self.was_told_the_same(parent, child))
+                }
                 (None, Some(_)) => false,
             };
             if is_kin && self.processes[child].state != 'Z' {
@@ -165,6 +169,12 @@ impl<'a> Forest<'a> {
     fn executes_the_same(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.processes[a].executable, &self.processes[b].executable);
         a.is_some() && a == b
+    }
+
+    /// Whether two processes have one command line: one was forked from the other, and executed nothing since.
+    fn was_told_the_same(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.processes[a].command, &self.processes[b].command);
+        !a.is_empty() && a == b
     }
 
     fn join_sharers(&mut self, snapshot: &Snapshot) {

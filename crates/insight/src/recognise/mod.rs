@@ -6,7 +6,8 @@
 //! Listener ─► owners ──────────────────────────────┘
 //! ```
 //!
-//! A service is a family of processes that is of a known kind or listens on TCP. Evidence must agree: an
+//! A service is a family of processes that is of a known kind, listens on TCP, or has another door that stays: a UDP
+//! port, a Unix socket where services keep theirs. Evidence must agree: an
 //! executable of a known name counts where it listens or has given itself its kind's title, as a sleeping
 //! `postgres` does not; a script named `nginx` is a script. What the socket answers is heard later, and may
 //! contradict the claim (`Recognised::contradict`).
@@ -17,6 +18,7 @@ pub(crate) mod origin;
 mod target;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use diogenes_proto::{
     Listener, ProbeKind, ProbeSpec, Process, Snapshot, Timestamp, Transport, Untrusted,
@@ -36,6 +38,9 @@ pub const MAX_SERVICES: usize = 128;
 /// UDP ports from here on are usually a client's, given out by the kernel (`ip_local_port_range`, ip(7)).
 const EPHEMERAL_PORTS: u16 = 32_768;
 
+/// A stranger that has lived for so long stays: its door is a service's. A client may have such a one for a moment.
+const STAYS: Duration = Duration::from_secs(10);
+
 /// Where name servers are asked (RFC 1035 §4.2): what listens there over UDP alone is a service too.
 const DNS_PORT: u16 = 53;
 
@@ -51,7 +56,7 @@ pub struct Recognised {
     pub name: Untrusted,
     /// The entry in the catalogue; None for what is known only by its process.
     pub entry: Option<&'static Kind>,
-    /// `redis`, or `tcp` and `process` where there is no entry.
+    /// `redis`, or `tcp`, `udp`, `unix` and `process` where there is no entry.
     pub kind: &'static str,
     /// `cache`, `web`, …; None where unknown.
     pub role: Option<&'static str>,
@@ -141,7 +146,13 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>, words: &OwnWords) -> Optio
     let listens_dns = listeners.iter().any(|l| l.port == Some(DNS_PORT));
     let entry = claim::of_family(family, listens);
     let mut service = describe_process(main);
-    if entry.is_none() && !listens_tcp && !listens_dns && !words.introduce(&service) {
+    let is_introduced = words.introduce(&service);
+    let stays = !family.visitor && snapshot.taken_at.since(main.started_at) >= STAYS;
+    let door = listeners
+        .iter()
+        .find(|l| is_door(l))
+        .filter(|_| stays || is_introduced);
+    if entry.is_none() && !listens_tcp && !listens_dns && !is_introduced && door.is_none() {
         return None;
     }
     // What somebody runs by hand and does not serve is a tool: `docker exec … redis-server --version`.
@@ -167,9 +178,20 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>, words: &OwnWords) -> Optio
         service.kind = "tcp";
     } else if listens_dns {
         service.kind = "udp";
+    } else if let Some(door) = door {
+        service.kind = match door.transport {
+            Transport::Unix => "unix",
+            _ => "udp",
+        };
     }
-    let (probe, port) = entry.map_or((ProbeKind::Discover, None), |e| (e.probe, e.default_port));
-    let mut targets = targets(&listeners, port, entry.is_some());
+    let is_unix = service.kind == "unix";
+    let (probe, port) = match entry {
+        Some(entry) => (entry.probe, entry.default_port),
+        // Nobody knows what may be said at such a door. Who opens it lives.
+        None if is_unix => (ProbeKind::Tcp, None),
+        None => (ProbeKind::Discover, None),
+    };
+    let mut targets = targets(&listeners, port, entry.is_some() || is_unix);
     if targets.is_empty() && matches!(probe, ProbeKind::Dns | ProbeKind::Discover) {
         targets = datagram_targets(&listeners, port.unwrap_or(DNS_PORT));
     }
@@ -313,13 +335,29 @@ fn is_engines_dns(listener: &Listener) -> bool {
             .is_some_and(|a| a.to_string() == "127.0.0.11")
 }
 
+/// Whether somebody may be expected to come this way, though it is no TCP port: by a Unix socket where services keep
+/// theirs (hier(7)), for elsewhere are those of a program's own parts, and they come and go.
+#[inline(never)]
+fn is_door(listener: &Listener) -> bool {
+    match (listener.port, &listener.path) {
+        (Some(port), _) => listener.transport == Transport::Udp && port < EPHEMERAL_PORTS,
+        (None, Some(path)) => {
+            let path = path.as_raw();
+            path.starts_with("/run/") || path.starts_with("/var/run/")
+        }
+        (None, None) => false,
+    }
+}
+
+/// Whether a service is reached by datagrams alone.
+#[inline(never)]
+pub(crate) fn takes_datagrams_only(listeners: &[Listener]) -> bool {
+    listeners.iter().any(is_door) && listeners.iter().all(|l| l.transport == Transport::Udp)
+}
+
 /// TCP and UDP ports worth telling, ascending.
 fn ports(listeners: &[Listener]) -> Vec<u16> {
-    let told = |l: &&Listener| match l.transport {
-        Transport::Tcp => true,
-        Transport::Udp => l.port.is_some_and(|port| port < EPHEMERAL_PORTS),
-        Transport::Unix => false,
-    };
+    let told = |l: &&Listener| l.transport == Transport::Tcp || is_door(l);
     let told = listeners.iter().filter(told);
     ascending(told.filter_map(|l| l.port).collect())
 }

@@ -406,7 +406,7 @@ fn a_kinds_usual_port_names_it() {
     let client = Scene::new()
         .process(1, 0, "/usr/sbin/snmpd", &["snmpd"])
         .udp(9000, &[1]);
-    expect(&client, &[("process:snmpd", "snmpd", "-", 1)]);
+    expect(&client, &[("udp:9000", "snmpd", "-", 1)]);
 }
 
 #[test]
@@ -440,13 +440,40 @@ fn sockets_without_owners() {
 }
 
 #[test]
-fn other_sockets_of_strangers_are_no_services() {
-    let scene = Scene::new()
-        .process(1, 0, "/usr/bin/foo", &["foo"])
-        .udp(5000, &[1])
-        .unix("/run/foo.sock", &[1]);
-    expect(&scene, &[("process:foo", "foo", "-", 1)]);
+fn a_stranger_with_a_door_of_its_own_that_stays_is_a_service() {
+    let stranger = || Scene::new().process(1, 0, "/usr/bin/foo", &["foo"]);
+    let process = [("process:foo", "foo", "-", 1)];
+    expect(&stranger().udp(5000, &[1]), &[("udp:5000", "foo", "-", 1)]);
+    expect(
+        &stranger().unix("/run/foo.sock", &[1]),
+        &[("unix:foo", "foo", "-", 1)],
+    );
+    // A client's port, a socket of a program's own parts, and what has only just come.
+    expect(&stranger().udp(40_000, &[1]), &process);
+    expect(&stranger().unix("/tmp/pymp-x/listener", &[1]), &process);
+    let young = stranger()
+        .with(|p| p.started_at = scene::at(0))
+        .udp(5000, &[1]);
+    expect(&young, &process);
+    // Who was started by hand may be gone at any moment.
+    let visitor = scene::redis()
+        .process(90, 0, "/usr/bin/nc", &["nc", "-ul", "5000"])
+        .udp(5000, &[90]);
+    expect(&visitor, &[("redis:6379", "Redis", "cache", 17)]);
     expect(&Scene::new(), &[]);
+}
+
+#[test]
+fn a_mere_fork_is_its_parents_part_though_it_alone_listens() {
+    let forks = |line: &[&str]| {
+        Scene::new()
+            .process(1, 0, "/bin/sh", &["sh"])
+            .process(5, 1, "/usr/sbin/sipd", &["sipd", "-D"])
+            .process(6, 5, "/usr/sbin/sipd", line)
+            .tcp("0.0.0.0", 5060, &[6])
+    };
+    expect(&forks(&["sipd", "-D"]), &[("tcp:5060", "sipd", "-", 5)]);
+    expect(&forks(&["sipd", "other"]), &[("tcp:5060", "sipd", "-", 6)]);
 }
 
 #[test]
