@@ -59,7 +59,7 @@ struct Running {
     sign_of_life: Instant,
 }
 
-/// What the thread has found and nobody has taken yet. The standard library's channel would be 9 KB more in the agent:
+/// What the thread has found and nobody has taken yet. The standard library's channel would be 10 KB more in the agent:
 /// three kinds of it are compiled, whichever is used.
 #[derive(Debug, Default)]
 struct Results {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use diogenes_proto::Untrusted;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
@@ -16,7 +17,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a connection that nothing is said on is kept: less than the five seconds after which uvicorn, which Tekton's
 /// programs run under, closes it, perhaps while the next request is on its way.
 const IDLE: Duration = Duration::from_secs(4);
-/// How much is told of what a refusal says.
+/// How much is told of what a refusal says, and of why an answer makes no sense.
 const MAX_SAID_CHARS: usize = 200;
 
 /// Where a program of Tekton's answers.
@@ -142,7 +143,8 @@ pub(crate) async fn exchange<T: DeserializeOwned>(
             said: said(&body),
         });
     }
-    serde_json::from_slice(&body).map_err(|error| ExchangeError::Garbage(error.to_string()))
+    serde_json::from_slice(&body)
+        .map_err(|error| ExchangeError::Garbage(quoted(&error.to_string())))
 }
 
 /// In the words of the deepest cause: those above it say no more than that it failed.
@@ -160,17 +162,32 @@ fn broken(error: &reqwest::Error) -> ExchangeError {
 /// `: ` and the beginning of what a refusal says.
 fn said(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if text.is_empty() {
-        return String::new();
+    match text.trim() {
+        "" => String::new(),
+        text => format!(": {}", quoted(text)),
     }
-    let text: String = text.chars().take(MAX_SAID_CHARS).collect();
-    format!(": {text}")
+}
+
+/// The beginning of what another program said, or of an error that repeats it, safe for a terminal.
+fn quoted(text: &str) -> String {
+    format!("{:.MAX_SAID_CHARS$}", Untrusted::from(text))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_a_refusal_says_is_short_and_harms_no_terminal(body in prop::collection::vec(any::<u8>(), 0..2048)) {
+            let said = said(&body);
+            prop_assert!(said.is_empty() || said.starts_with(": "));
+            prop_assert!(said.chars().count() <= MAX_SAID_CHARS + 2);
+            prop_assert!(!said.contains(char::is_control), "{said:?}");
+        }
+    }
 
     #[test]
     fn an_address_is_plain_http_and_nothing_more() {

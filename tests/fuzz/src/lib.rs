@@ -21,6 +21,7 @@ pub mod own_words;
 mod parts;
 pub mod probes;
 pub mod redaction;
+pub mod registries;
 mod replay;
 pub mod scan;
 pub mod snapshot;
@@ -41,6 +42,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("own_words", own_words::check),
     ("probes", probes::check),
     ("redaction", redaction::check),
+    ("registries", registries::check),
     ("scan", scan::check),
     ("snapshot", snapshot::check),
     ("sock_diag", sock_diag::check),

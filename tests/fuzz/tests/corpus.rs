@@ -59,7 +59,7 @@ macro_rules! targets {
     };
 }
 
-targets! { answers engine identity image lines own_words probes redaction scan snapshot sock_diag tekton text }
+targets! { answers engine identity image lines own_words probes redaction registries scan snapshot sock_diag tekton text }
 
 #[test]
 fn nothing_in_it_is_absurdly_large() {

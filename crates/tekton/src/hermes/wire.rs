@@ -129,7 +129,33 @@ where
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// As Hermes keeps it: the type in `metadata`, and names in the one way of writing or the other.
+        #[test]
+        fn what_was_registered_comes_back_the_same(
+            [component_id, name, version, component_type, endpoint] in any::<[String; 5]>(),
+            capabilities in any::<Vec<String>>(),
+            metadata in any::<std::collections::BTreeMap<String, u32>>(),
+            is_camel in any::<bool>(),
+        ) {
+            let metadata = metadata.into_iter().map(|(key, value)| (key, value.into()));
+            let metadata: Map<String, Value> = metadata.filter(|(key, _)| key != "type").collect();
+            let registration =
+                Registration { component_id, name, version, component_type, endpoint, capabilities, metadata };
+            let mut told = serde_json::to_value(&registration).unwrap();
+            told["metadata"]["type"] = told["type"].clone();
+            if is_camel {
+                let id = told.as_object_mut().unwrap().remove("component_id").unwrap();
+                told["componentId"] = id;
+            }
+            let component: Component = serde_json::from_value(told).unwrap();
+            prop_assert_eq!(component.into_registration(), registration);
+        }
+    }
 
     #[test]
     fn both_ways_of_writing_names_are_understood() {
