@@ -55,24 +55,29 @@ impl Assessor {
     }
 }
 
+/// What a service is called that is in no catalogue, by how it was reached.
+const STRANGERS: [&str; 3] = ["tcp", "udp", "unix"];
+
 /// A service that ended before this companion came.
 fn gone(service: EndedService, now: Timestamp) -> Track {
     let entry = catalogue::find(&service.kind);
     let role = ROLES
         .into_iter()
         .find(|role| service.role.as_deref() == Some(role));
-    // What has neither entry nor port was called a service by its container, or it would not be missed.
-    let introduced = entry.is_none() && service.ports.is_empty();
+    let stranger = STRANGERS.into_iter().find(|kind| service.kind == *kind);
+    // What was reached in no way was called a service by its container, or it would not be missed.
+    let introduced = entry.is_none() && stranger.is_none() && service.ports.is_empty();
+    let kind = match entry {
+        Some(entry) => entry.kind,
+        None if introduced => "process",
+        None => stranger.unwrap_or("tcp"),
+    };
     let at = service.since.min(now);
     let seen = Recognised {
         key: service.service,
         name: service.name.clone(),
         entry,
-        kind: match entry {
-            Some(entry) => entry.kind,
-            None if introduced => "process",
-            None => "tcp",
-        },
+        kind,
         role: role.or(entry.map(|entry| entry.role)),
         untitled: false,
         version: service.version,
@@ -94,12 +99,12 @@ fn gone(service: EndedService, now: Timestamp) -> Track {
         },
     };
     let mut track = Track::new(seen, now);
-    let absence = Absence {
-        port_taken: false,
-        zombie: None,
-        successor: None,
+    // Any other word is what a stranger was heard to speak.
+    track.learnt.protocol = (service.kind != kind).then_some(service.kind);
+    track.presence = Presence::Ended {
+        at,
+        absence: Absence::default(),
     };
-    track.presence = Presence::Ended { at, absence };
     (track.health, track.since) = (Health::Unhealthy, at);
     track
 }

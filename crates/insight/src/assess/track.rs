@@ -49,7 +49,7 @@ pub(crate) enum Presence {
 }
 
 /// What is seen in the place of a service that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Absence {
     /// Whether somebody else has taken its port.
     pub(crate) port_taken: bool,
