@@ -116,12 +116,10 @@ impl Assessor {
             match known {
                 Some(index) => {
                     is_seen[index] = true;
-                    let main = self.tracks[index].main();
-                    let main_lives = main.is_some_and(|(pid, at)| {
-                        let process = processes.get(pid).filter(|p| p.state != 'Z');
-                        process.is_some_and(|p| p.started_at == at)
-                    });
-                    self.tracks[index].seen_again(service, condition, main_lives, now);
+                    let track = &mut self.tracks[index];
+                    let main = track.seen.pids.first();
+                    let main_lives = main.is_some_and(|&pid| lives(track, pid, &processes));
+                    track.seen_again(service, condition, main_lives, now);
                 }
                 None if is_remnant(&service, &members) => {}
                 None => {
@@ -145,15 +143,8 @@ impl Assessor {
             .zip(is_seen)
             .filter(|(_, is_seen)| !is_seen)
         {
-            let lives = track.seen.pids.iter().any(|pid| {
-                let process = processes.get(*pid).filter(|p| p.state != 'Z');
-                // A process that started later than the service was seen is another one with the same number.
-                process.is_some_and(|p| {
-                    track
-                        .main()
-                        .is_none_or(|(main, at)| *pid != main || p.started_at == at)
-                })
-            });
+            let mut pids = track.seen.pids.iter();
+            let lives = pids.any(|&pid| lives(track, pid, &processes));
             let port_taken = snapshot
                 .listeners
                 .iter()
@@ -478,6 +469,15 @@ impl Assessor {
         let all_lost = brokers.all(|track| track.health == Health::Unhealthy);
         all_lost.then(|| first.name())
     }
+}
+
+/// Whether a process of a service lives on.
+#[inline(never)]
+fn lives(track: &Track, pid: u32, processes: &ByPid<'_>) -> bool {
+    let process = processes.get(pid).filter(|p| p.state != 'Z');
+    // A process that started later than the service was seen is another one with the same number.
+    let is_it = |(main, at)| pid != main || process.is_some_and(|p| p.started_at == at);
+    process.is_some() && track.main().is_none_or(is_it)
 }
 
 /// Whether it is a part of a service that falls apart: a worker of one of `members`, ascending, that has neither its main
