@@ -1845,6 +1845,40 @@ fn who_comes_later_misses_what_ended_before() {
 }
 
 #[test]
+fn what_is_remembered_is_told_as_it_was_told() {
+    let ended = |kind: &str, name: &str, role: Option<&str>, ports: &[u16]| EndedService {
+        service: ports
+            .first()
+            .map_or(kind.to_owned(), |port| format!("{kind}:{port}")),
+        name: name.into(),
+        kind: kind.to_owned(),
+        role: role.map(str::to_owned),
+        version: Some("1.2".into()),
+        ports: ports.to_vec(),
+        since: at(0),
+    };
+    let all = vec![
+        ended("redis", "Redis", Some("cache"), &[6379]),
+        ended("fastapi", "Shop API", Some("web"), &[8000]),
+        ended("celery", "Celery", Some("worker"), &[]),
+        ended("http", "server.py", Some("web"), &[8080]),
+        ended("tcp", "server", None, &[7]),
+        ended("udp", "server", None, &[9]),
+        ended("unix", "server", None, &[]),
+        ended("process", "report.sh", Some("scheduler"), &[]),
+    ];
+    let mut play = Play::healthy(Scene::new());
+    play.wait(1_000);
+    play.remember(Vec::new(), all.clone());
+    let mut told = self::ended(&play.report());
+    for service in all {
+        let place = told.iter().position(|other| *other == service);
+        told.remove(place.unwrap_or_else(|| panic!("{service:?} among {told:#?}")));
+    }
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
 fn what_is_seen_is_not_taken_for_ended() {
     let mut play = Play::healthy(crate::scene::redis());
     let mut gone = ended(&play.report());
