@@ -1522,6 +1522,36 @@ fn workers_whose_main_process_ended_are_degraded_until_it_is_back() {
 }
 
 #[test]
+fn who_is_silent_where_it_was_asked_first_is_asked_elsewhere() {
+    let alertmanager = |ports: &[u16]| {
+        let scene = Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, "/bin/alertmanager", &["alertmanager"])
+            .with(|p| p.started_at = at(0));
+        ports
+            .iter()
+            .fold(scene, |scene, &port| scene.tcp("0.0.0.0", port, &[5]))
+    };
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: alertmanager(&[9094]),
+        now_ms: 0,
+    };
+    play.look();
+    let asked = play.assessor.due(at(0));
+    // What it is asked for comes later; the answer to the first question later still.
+    play.see(alertmanager(&[9093, 9094]));
+    let reset = outcome(Verdict::Refused, "resets connections");
+    play.assessor.probed(at(0), &asked[0].key, reset);
+    let silent = outcome(Verdict::Silent, "closes the connection");
+    assert_eq!(play.probe(silent), 1);
+    play.wait(1_000);
+    let asked = play.assessor.due(at(play.now_ms));
+    let usual = diogenes_proto::ProbeTarget::Tcp(([127, 0, 0, 1], 9093).into());
+    assert_eq!(asked[0].spec.target, usual);
+}
+
+#[test]
 fn a_worker_that_was_seen_before_its_main_process_is_not_missed() {
     let quart = |worker: &str, owners| {
         Scene::new()

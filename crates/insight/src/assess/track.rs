@@ -514,7 +514,9 @@ impl Track {
                 self.schedule.again_in(now, QUICK);
             }
             Verdict::Impossible if !self.try_next_way() => self.schedule.back_off(now),
-            Verdict::Refused | Verdict::Garbled if !self.proven && self.try_next_way() => {
+            Verdict::Refused | Verdict::Garbled | Verdict::Silent
+                if !self.proven && self.try_next_way() =>
+            {
                 self.schedule.again_in(now, Duration::ZERO);
             }
             Verdict::Garbled if self.doubt(now) => self.schedule.again_in(now, Duration::ZERO),
