@@ -112,7 +112,7 @@ pub struct EndedService {
     pub service: String,
     /// Its name for people.
     pub name: Untrusted,
-    /// What it is, as [`Service`](crate::Service) has it.
+    /// What it is, as [`Service`] has it.
     #[serde(deserialize_with = "word::one")]
     pub kind: String,
     /// What it did for the container; None where unknown.
