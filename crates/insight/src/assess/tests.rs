@@ -1997,12 +1997,20 @@ fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
 
 #[test]
 fn a_redis_that_watches_others_is_a_sentinel() {
+    let starting = || {
+        let title = ["redis-server *:6379 [sentinel]"];
+        Scene::new().process(17, 0, "/usr/bin/redis-server", &title)
+    };
     let mut play = Play {
         assessor: Assessor::new(),
-        scene: scene::redis(),
+        scene: starting(),
         now_ms: 0,
     };
     play.look();
+    // Its files would tell of its version, and then nobody would ask.
+    assert_eq!(play.report().services[0].kind, "redis");
+    assert_eq!(play.assessor.unexamined(&play.scene.snapshot), None);
+    play.see(starting().tcp("0.0.0.0", 6379, &[17]));
     play.probe(ProbeOutcome {
         product: Some("redis-sentinel".into()),
         protocol: Some("redis".into()),

@@ -461,9 +461,13 @@ impl Track {
         self.learnt.version.is_none() && !self.learnt.version_asked
     }
 
-    /// Whether its program is to be looked up: what it tells by itself it has told.
+    /// Whether its program is to be looked up: what it tells by itself it has told. Who is still to listen may have a word
+    /// to say then, of what it is.
     pub(crate) fn is_unexamined(&self) -> bool {
-        let had_its_say = self.learnt.version_asked || self.seen.probes.is_empty();
+        let is_to_listen =
+            self.seen.listeners.is_empty() && self.seen.entry.is_some_and(|entry| entry.listens);
+        let is_mute = self.seen.probes.is_empty() && !is_to_listen;
+        let had_its_say = self.learnt.version_asked || is_mute;
         self.is_running() && had_its_say && !self.learnt.looked_up
     }
 
