@@ -204,7 +204,12 @@ impl Field {
         let about = about.or(entry.service.first()).context("a service")?;
         let before = health_of(&settled, about);
         let well = !how.health.iter().any(|it| it == before);
-        ensure!(well, "{} is told as {before} already before", about.kind);
+        let why = alarm_in(&settled).unwrap_or_default();
+        ensure!(
+            well,
+            "{} is told as {before} already before: {why}",
+            about.kind
+        );
         let start = Instant::now();
         let held = bring_about(&stage, entry, about, fault, how)?;
         let seen = self.watch(&stage, about, fault, how, start);

@@ -6,7 +6,9 @@
 //!            └── sick: 2, 4, 8 … 30 s ────────────────┘
 //! ```
 //!
-//! Any change that is seen (a new process, another listener, a process that goes on) makes it due at once. Each
+//! Any change that is seen (a new process, another listener, a process that goes on) makes it due at once; but who has
+//! just begun to listen is left alone for a second. Some servers listen before they are ready, and break: Icecast 2.4.4
+//! crashes where somebody comes before its last thread has started, as was seen in one of fifty starts. Each
 //! service has a pace of its own, up to a tenth faster than these times (never slower: they are promised), so that the
 //! probes of many containers do not keep step.
 
@@ -20,6 +22,8 @@ pub(crate) const STEADY: Duration = Duration::from_secs(10);
 pub(crate) const SPARING: Duration = Duration::from_secs(30);
 /// Before a failure is confirmed, or a starting service is asked again.
 pub(crate) const QUICK: Duration = Duration::from_secs(1);
+/// How long nobody is asked who has just begun to listen.
+const SETTLES: Duration = Duration::from_secs(1);
 /// Longest time between probes of a sick service: asked no more often than one that works, and who has mended it sees so
 /// soon.
 const LONGEST: Duration = SPARING;
@@ -68,6 +72,7 @@ impl Pace {
 pub(crate) struct Schedule {
     pace: Pace,
     next_at: Timestamp,
+    not_before: Timestamp,
     in_flight_since: Option<Timestamp>,
     back_off: Duration,
 }
@@ -77,6 +82,7 @@ impl Schedule {
         Self {
             pace,
             next_at: now,
+            not_before: now,
             in_flight_since: None,
             back_off: QUICK,
         }
@@ -117,7 +123,14 @@ impl Schedule {
 
     /// Something changed: ask now. A probe in flight may still tell of the time before; it is not waited for.
     pub(crate) fn hurry(&mut self, now: Timestamp) {
-        *self = Self::at_once(now, self.pace);
+        let next_at = now.max(self.not_before);
+        *self = Self::at_once(next_at, self.pace);
+    }
+
+    /// It has just begun to listen: ask when it has settled.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        self.not_before = after(now, SETTLES);
+        self.hurry(now);
     }
 }
 
@@ -131,6 +144,16 @@ pub(crate) fn after(moment: Timestamp, duration: Duration) -> Timestamp {
 mod tests {
     use super::*;
     use crate::scene::at;
+
+    #[test]
+    fn who_has_just_begun_to_listen_is_not_asked_at_once_whatever_happens() {
+        let mut schedule = Schedule::at_once(at(0), Pace(1000));
+        schedule.settle(at(500));
+        schedule.hurry(at(600));
+        assert_eq!(schedule.next(), at(1_500));
+        schedule.hurry(at(2_000));
+        assert_eq!(schedule.next(), at(2_000));
+    }
 
     #[test]
     fn backs_off_to_half_a_minute_and_recovers() {

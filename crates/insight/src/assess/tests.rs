@@ -197,6 +197,8 @@ fn a_dead_process_is_unhealthy_at_once_and_recovers_under_its_key() {
     assert!(why.contains("pid 99 was started in its place"), "{why}");
     play.wait(200);
     play.see(again(scene::redis().without(17)).tcp("0.0.0.0", 6379, &[99]));
+    assert_eq!(play.probe(answers()), 0, "it may not be done starting");
+    play.wait(1_000);
     assert_eq!(play.probe(answers()), 1);
     let report = play.report();
     assert_eq!(
@@ -323,6 +325,7 @@ fn a_young_service_is_starting_and_then_is_not() {
         play.first(),
         (Health::Starting, "it has just started".into())
     );
+    play.wait(1_000);
     while play.now_ms < 14_000 {
         // The other loopback address is tried at once.
         assert_eq!(
@@ -780,6 +783,7 @@ fn a_crash_loop_is_found() {
             listener.inode += u64::from(pid);
         }
         play.see(scene);
+        play.wait(1_000);
         play.probe(answers());
     }
     assert_eq!(play.first().0, Health::Degraded);
@@ -1538,7 +1542,8 @@ fn who_is_silent_where_it_was_asked_first_is_asked_elsewhere() {
         now_ms: 0,
     };
     play.look();
-    let asked = play.assessor.due(at(0));
+    play.wait(1_000);
+    let asked = play.assessor.due(at(play.now_ms));
     // What it is asked for comes later; the answer to the first question later still.
     play.see(alertmanager(&[9093, 9094]));
     let reset = outcome(Verdict::Refused, "resets connections");
@@ -1570,6 +1575,7 @@ fn a_worker_that_was_seen_before_its_main_process_is_not_missed() {
     assert_eq!(play.report().services[0].key, "quart:8000");
     play.wait(1_000);
     play.see(quart("/usr/bin/python3", &[5, 6]));
+    play.wait(1_000);
     play.probe(answers());
     let services = play.report().services;
     assert_eq!(services.len(), 1, "{services:?}");
@@ -1664,6 +1670,8 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
     };
     let left_after = |ms, group_of: fn(u32) -> Option<u32>| {
         let mut play = Play::healthy(started(&[5, 6], group_of, 5));
+        play.wait(1_000);
+        play.probe(answers());
         play.wait(ms);
         play.see(started(&[6], group_of, 1));
         play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
@@ -1695,6 +1703,7 @@ fn what_a_young_process_leaves_are_its_workers_in_its_group_and_a_daemon_out_of_
     let mut play = Play::healthy(helped(Some(5)));
     play.wait(1000);
     play.see(helped(None));
+    play.wait(1_000);
     play.probe(outcome(Verdict::Alive, "answers HTTP in 1 ms"));
     assert_eq!(play.first().0, Health::Degraded);
 
@@ -1869,6 +1878,7 @@ fn who_comes_later_misses_what_ended_before() {
         later.look();
     }
     later.see(redis(9).tcp("0.0.0.0", 6379, &[9]));
+    later.wait(1_000);
     later.probe(answers());
     let report = later.report();
     assert_eq!((report.health, report.services.len()), (Health::Healthy, 1));
@@ -1982,6 +1992,7 @@ fn who_takes_the_place_of_one_that_ended_has_time_to_begin_to_listen() {
         protocol: Some("http".into()),
         ..answers()
     };
+    play.wait(1_000);
     play.probe(speaks());
     assert_eq!(play.first().0, Health::Healthy);
 
@@ -2011,6 +2022,7 @@ fn a_redis_that_watches_others_is_a_sentinel() {
     assert_eq!(play.report().services[0].kind, "redis");
     assert_eq!(play.assessor.unexamined(&play.scene.snapshot), None);
     play.see(starting().tcp("0.0.0.0", 6379, &[17]));
+    play.wait(1_000);
     play.probe(ProbeOutcome {
         product: Some("redis-sentinel".into()),
         protocol: Some("redis".into()),

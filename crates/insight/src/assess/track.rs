@@ -157,7 +157,7 @@ pub(crate) struct Track {
 impl Track {
     pub(crate) fn new(seen: Recognised, now: Timestamp) -> Self {
         let pace = Pace::of(&seen.key, seen.started_at);
-        Self {
+        let mut track = Self {
             key: seen.key.clone(),
             seen,
             presence: Presence::Running,
@@ -182,7 +182,11 @@ impl Track {
             health: Health::Unknown,
             since: now,
             judgement: Judgement::default(),
+        };
+        if track.is_young(now) {
+            track.schedule.settle(now);
         }
+        track
     }
 
     /// The main process, by pid and start; None where it could not be seen.
@@ -314,11 +318,11 @@ impl Track {
             self.outcome = None;
             self.failures = 0;
         }
-        if is_reborn
+        if is_back || has_other_listeners {
+            self.schedule.settle(now);
+        } else if is_reborn
             || is_other_kind
-            || has_other_listeners
             || goes_on
-            || is_back
             || is_asked_otherwise
             || (was_full && !is_full)
         {
