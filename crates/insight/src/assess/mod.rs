@@ -124,6 +124,10 @@ impl Assessor {
                 None if is_remnant(&service, &members) => {}
                 None => {
                     let mut track = Track::new(service.clone(), now);
+                    // What was there before the first look may have listened for long.
+                    if self.since.is_some() {
+                        track.schedule.settle(now);
+                    }
                     track.seen_again(service, condition, true, now);
                     fresh.push(track);
                 }

@@ -23,7 +23,7 @@ pub(crate) const SPARING: Duration = Duration::from_secs(30);
 /// Before a failure is confirmed, or a starting service is asked again.
 pub(crate) const QUICK: Duration = Duration::from_secs(1);
 /// How long nobody is asked who has just begun to listen.
-const SETTLES: Duration = Duration::from_secs(1);
+pub(crate) const SETTLES: Duration = Duration::from_secs(1);
 /// Longest time between probes of a sick service: asked no more often than one that works, and who has mended it sees so
 /// soon.
 const LONGEST: Duration = SPARING;

@@ -1037,6 +1037,7 @@ fn the_past_is_bounded_and_a_crowd_is_served_in_turn() {
         play.see(crowd);
     }
     assert!(play.assessor.tracks.len() <= 101 + MAX_GONE);
+    play.wait(1_000);
     let mut asked = 0;
     for _ in 0..20 {
         let probes = play.probe(discovers("tcp"));
@@ -1751,7 +1752,10 @@ fn errors_of_who_has_just_started_are_its_start_and_are_asked_about_when_somebod
             .process(9, 1, "/usr/bin/redis-server", &redis)
             .tcp("0.0.0.0", 6379, &[9]),
     );
-    assert_eq!(play.assessor.due(at(play.now_ms)).len(), 2, "both at once");
+    let due = |play: &mut Play| play.assessor.due(at(play.now_ms)).len();
+    assert_eq!(due(&mut play), 1, "who may have waited for it, at once");
+    play.wait(1_000);
+    assert_eq!(due(&mut play), 1, "and itself, when it has settled");
 }
 
 #[test]
@@ -1829,6 +1833,21 @@ fn what_an_earlier_companion_saw_of_a_start_counts() {
     // What it saw itself, it knows better.
     play.remember(past(1_000), Vec::new());
     assert_eq!(play.report().services[0].start_ms, start_ms);
+}
+
+#[test]
+fn who_was_there_before_the_companion_is_asked_at_once_unless_its_process_has_just_started() {
+    for (age_ms, waits_ms) in [(200, 800), (5_000, 0), (86_400_000, 0)] {
+        let started_at = Timestamp::from_unix_ms(at(100_000_000).as_unix_ms() - age_ms);
+        let mut play = Play {
+            assessor: Assessor::new(),
+            scene: scene::redis().with_pid(17, |p| p.started_at = started_at),
+            now_ms: 100_000_000,
+        };
+        play.look();
+        let asked_at = play.assessor.tracks[0].schedule.next();
+        assert_eq!(asked_at, at(100_000_000 + waits_ms), "{age_ms} ms old");
+    }
 }
 
 /// What the next companion is told of the services that are gone.

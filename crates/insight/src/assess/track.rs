@@ -10,7 +10,7 @@ use diogenes_proto::{
 use super::condition::{Condition, Stuck};
 use super::judgement::{Judgement, judge};
 use super::link::Link;
-use super::schedule::{Pace, QUICK, SPARING, Schedule, after, interval};
+use super::schedule::{Pace, QUICK, SETTLES, SPARING, Schedule, after, interval};
 use super::start::Start;
 use crate::catalogue::{self, Kind, protocol, refined};
 use crate::own_words::{Asked, MAX_RESTARTS};
@@ -157,7 +157,8 @@ pub(crate) struct Track {
 impl Track {
     pub(crate) fn new(seen: Recognised, now: Timestamp) -> Self {
         let pace = Pace::of(&seen.key, seen.started_at);
-        let mut track = Self {
+        let settled_at = seen.started_at.map_or(now, |at| after(at, SETTLES));
+        Self {
             key: seen.key.clone(),
             seen,
             presence: Presence::Running,
@@ -167,7 +168,7 @@ impl Track {
             learnt: Learnt::default(),
             standing: Standing::default(),
             start: Start::default(),
-            schedule: Schedule::at_once(now, pace),
+            schedule: Schedule::at_once(now.max(settled_at), pace),
             way: 0,
             proven: false,
             failures: 0,
@@ -182,11 +183,7 @@ impl Track {
             health: Health::Unknown,
             since: now,
             judgement: Judgement::default(),
-        };
-        if track.is_young(now) {
-            track.schedule.settle(now);
         }
-        track
     }
 
     /// The main process, by pid and start; None where it could not be seen.
