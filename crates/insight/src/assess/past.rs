@@ -39,7 +39,6 @@ impl Assessor {
         self.tell_of_past_starts();
         self.forget(now);
         self.name_keys();
-        self.settle(now);
     }
 
     pub(super) fn tell_of_past_starts(&mut self) {
