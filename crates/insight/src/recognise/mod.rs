@@ -209,6 +209,9 @@ fn describe_process(main: &Process) -> Recognised {
     let name = program_of(main);
     let pid = main.container_pid;
     let runs = match &main.executable {
+        Some(path) if is_another_name(main, name.as_raw()) => {
+            format!("pid {pid} runs {path:.200} as {name:.40}")
+        }
         Some(path) => format!("pid {pid} runs {path:.200}"),
         None => format!(
             "pid {pid} is called {:.40}; what it executes cannot be read",
@@ -244,6 +247,12 @@ pub(crate) fn program_of(process: &Process) -> Untrusted {
         || process.name.clone(),
         |program| Untrusted::from(called(process, &program)),
     )
+}
+
+/// Whether this is a name of its file besides the file's own: of a busybox, or of a link.
+fn is_another_name(process: &Process, name: &str) -> bool {
+    Program::of(process)
+        .is_some_and(|program| program.interpreted.is_none() && program.name() != name)
 }
 
 /// The name a process goes by. One file under several names is called as it was started, where the kernel and the command

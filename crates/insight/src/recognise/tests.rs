@@ -68,6 +68,24 @@ fn masters_and_workers_are_one_service() {
 }
 
 #[test]
+fn a_file_of_several_names_is_told_with_the_one_it_goes_by() {
+    let runs = |executable, name: &str| {
+        let scene = Scene::new()
+            .process(8, 0, executable, &[name])
+            .with(|it| it.name = name.into());
+        recognise(&scene.snapshot)[0].evidence[0].to_string()
+    };
+    assert_eq!(
+        runs("/usr/bin/redis-check-rdb", "redis-server"),
+        "pid 8 runs /usr/bin/redis-check-rdb as redis-server"
+    );
+    assert_eq!(
+        runs("/usr/bin/redis-server", "redis-server"),
+        "pid 8 runs /usr/bin/redis-server"
+    );
+}
+
+#[test]
 fn postgresql_with_its_version() {
     expect(
         &scene::postgresql(),
