@@ -103,8 +103,9 @@ key::section! {
 key::section! {
     /// Which containers get a companion: the policy of [`crate::attendants::policy`].
     struct Attach = "attach" {
-        /// Containers that get a companion: patterns of their names, as in `shop-*`, or of their images, as in
-        /// `image:redis:*`. In a pattern `*` stands for any text, `?` for any one character.
+        /// Containers that get a companion, and no others where `default` is not given: patterns of their names, as in
+        /// `shop-*`, or of their images, as in `image:redis:*`. In a pattern `*` stands for any text, `?` for any one
+        /// character.
         include: Vec<NamePattern> = Key {
             value: "PATTERNS", without: "no patterns", example: "shop-* image:redis:*", ..Key::RELOAD
         };
@@ -115,7 +116,9 @@ key::section! {
         /// Whether a container gets a companion of which nothing else says so. What decides is the first of these that
         /// says anything: attach or detach by hand, the container's label `io.diogenes.attach` (`true` or `false`),
         /// `exclude`, `include`, this.
-        default: bool = Key { value: "true|false", default: Some("true"), ..Key::RELOAD };
+        default: Option<bool> = Key {
+            value: "true|false", without: "true, but false where `include` names any", example: "true", ..Key::RELOAD
+        };
     }
 }
 

@@ -348,10 +348,7 @@ fn it_rests_while_a_supervisor_s_companion_is_there_and_still_tells_the_truth() 
 
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("diogenes.toml");
-    let policy = format!(
-        "[attach]\ndefault = false\ninclude = [{:?}]\n",
-        container.name()
-    );
+    let policy = format!("[attach]\ninclude = [{:?}]\n", container.name());
     fs::write(&file, policy).expect("a file");
     let supervisor = Supervisor::spec()
         .arg(format!("--config={}", file.display()))

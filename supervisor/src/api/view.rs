@@ -84,7 +84,8 @@ pub(crate) struct PolicyView {
     pub(crate) wanted: bool,
     /// Who decided: `hand`, `label`, `exclude`, `include` or `default`, of which each goes over those behind it.
     pub(crate) rule: String,
-    /// The pattern of `attach.exclude` or `attach.include` that decided; null where none did.
+    /// The pattern of `attach.exclude` or `attach.include` that decided; null where none did, so too where
+    /// `attach.include` names others only.
     pub(crate) pattern: Option<String>,
     /// The same in words.
     pub(crate) reason: String,

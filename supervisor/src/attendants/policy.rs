@@ -6,7 +6,8 @@
 //! 2. the container's own label, [`ATTACH_LABEL`];
 //! 3. `attach.exclude`, the first pattern that fits;
 //! 4. `attach.include`, likewise;
-//! 5. `attach.default`, which always has one.
+//! 5. `attach.default`, where it is given;
+//! 6. `attach.include` again: who names some means no others. Where it names none, all are attended.
 //!
 //! What is nearer to the container goes over what is further away, and no over yes.
 
@@ -38,8 +39,10 @@ pub(crate) enum Verdict {
     Exclude(NamePattern),
     /// A pattern of `attach.include`.
     Include(NamePattern),
-    /// `attach.default`.
+    /// `attach.default`, or what holds where nothing was configured at all.
     Default(bool),
+    /// No pattern of `attach.include`, which has some.
+    NotIncluded,
 }
 
 impl Verdict {
@@ -48,7 +51,7 @@ impl Verdict {
         match self {
             Self::Hand(hand) => *hand == Hand::Attach,
             Self::Label(wanted) | Self::Default(wanted) => *wanted,
-            Self::Exclude(_) => false,
+            Self::Exclude(_) | Self::NotIncluded => false,
             Self::Include(_) => true,
         }
     }
@@ -59,7 +62,7 @@ impl Verdict {
             Self::Hand(_) => "hand",
             Self::Label(_) => "label",
             Self::Exclude(_) => "exclude",
-            Self::Include(_) => "include",
+            Self::Include(_) | Self::NotIncluded => "include",
             Self::Default(_) => "default",
         }
     }
@@ -68,7 +71,7 @@ impl Verdict {
     pub(crate) fn pattern(&self) -> Option<&NamePattern> {
         match self {
             Self::Exclude(pattern) | Self::Include(pattern) => Some(pattern),
-            Self::Hand(_) | Self::Label(_) | Self::Default(_) => None,
+            Self::Hand(_) | Self::Label(_) | Self::Default(_) | Self::NotIncluded => None,
         }
     }
 
@@ -88,6 +91,7 @@ impl Verdict {
             Self::Default(wanted) => {
                 format!("nothing names this container, and attach.default is {wanted}")
             }
+            Self::NotIncluded => "attach.include names others, and not this container".into(),
         }
     }
 }
@@ -102,7 +106,12 @@ pub(crate) fn judge(facts: &ContainerFacts, policy: &Attach, hand: Option<Hand>)
         .or_else(|| label(facts).ok().flatten().map(Verdict::Label))
         .or_else(|| fitting(&policy.exclude).map(Verdict::Exclude))
         .or_else(|| fitting(&policy.include).map(Verdict::Include))
-        .unwrap_or(Verdict::Default(policy.default))
+        .or_else(|| policy.default.map(Verdict::Default))
+        .unwrap_or(if policy.include.is_empty() {
+            Verdict::Default(true)
+        } else {
+            Verdict::NotIncluded
+        })
 }
 
 /// What the container's label says; None where it has none.

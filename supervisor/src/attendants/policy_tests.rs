@@ -4,7 +4,7 @@ use super::*;
 use crate::config::value::Word as _;
 use crate::fakes::running;
 
-fn policy(include: &[&str], exclude: &[&str], default: bool) -> Attach {
+fn policy(include: &[&str], exclude: &[&str], default: Option<bool>) -> Attach {
     let patterns = |words: &[&str]| {
         let read = |word: &&str| NamePattern::read(word).unwrap();
         words.iter().map(read).collect()
@@ -27,8 +27,8 @@ fn container(name: &str, label: Option<&str>) -> ContainerFacts {
 
 #[test]
 fn the_first_that_has_an_opinion_decides() {
-    let both = policy(&["shop-*"], &["*-tmp", "shop-old*"], false);
-    let no_patterns = policy(&[], &[], true);
+    let both = policy(&["shop-*"], &["*-tmp", "shop-old*"], Some(false));
+    let no_patterns = policy(&[], &[], None);
     for (policy, name, label, hand, wanted, reason) in [
         (
             &no_patterns,
@@ -134,7 +134,16 @@ fn the_first_that_has_an_opinion_decides() {
             "{name}"
         );
     }
-    let by_image = policy(&["image:shop/*"], &[], false);
+    let others = policy(&["api-*"], &[], None);
+    let verdict = judge(&container("web", None), &others, None);
+    assert_eq!((verdict.rule(), verdict.pattern()), ("include", None));
+    assert_eq!(
+        (verdict.wants(), verdict.reason().as_str()),
+        (false, "attach.include names others, and not this container")
+    );
+    let all = policy(&["api-*"], &[], Some(true));
+    assert!(judge(&container("web", None), &all, None).wants());
+    let by_image = policy(&["image:shop/*"], &[], None);
     let verdict = judge(&container("any", None), &by_image, None);
     assert_eq!(
         (verdict.rule(), verdict.pattern().map(NamePattern::as_str)),
@@ -164,7 +173,7 @@ proptest! {
     fn nothing_below_the_rule_that_decided_matters(
         name in "[ab]{1,3}", label in proptest::option::of("true|false|yes"), hand in hand(),
         include in prop::collection::vec("[ab*?]{1,3}", 0..3), exclude in prop::collection::vec("[ab*?]{1,3}", 0..3),
-        default: bool,
+        default: Option<bool>,
     ) {
         let words = |patterns: &[String]| patterns.iter().map(String::clone).collect::<Vec<_>>();
         let (include, exclude) = (words(&include), words(&exclude));
@@ -180,7 +189,11 @@ proptest! {
             (None, Some(wanted)) => ("label", wanted),
             (None, None) if any(&policy.exclude) => ("exclude", false),
             (None, None) if any(&policy.include) => ("include", true),
-            (None, None) => ("default", default),
+            (None, None) => match default {
+                Some(wanted) => ("default", wanted),
+                None if policy.include.is_empty() => ("default", true),
+                None => ("include", false),
+            },
         };
         prop_assert_eq!((verdict.rule(), verdict.wants()), expected);
         prop_assert_eq!(judge(&facts, &policy, hand), verdict, "the same every time");

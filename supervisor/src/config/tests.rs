@@ -236,10 +236,10 @@ fn a_switch_is_true_or_false_and_patterns_are_looked_at() {
     let place =
         Place::new("[attach]\ndefault = false\ninclude = [\"shop-*\", \"image:redis:*\"]\n");
     let attach = place.sources(&[], &[]).read().unwrap().attach;
-    assert_eq!((attach.default, attach.include.len()), (false, 2));
+    assert_eq!((attach.default, attach.include.len()), (Some(false), 2));
     let variable = [("DIOGENES_ATTACH_DEFAULT", "true")];
     let attach = place.sources(&[], &variable).read().unwrap().attach;
-    assert!(attach.default);
+    assert_eq!(attach.default, Some(true));
     let mistakes = Place::new("[attach]\ndefault = \"no\"\nexclude = [\"a b\"]\n").mistakes();
     let (first, second) = mistakes.split_once('\n').unwrap();
     assert_eq!(

@@ -27,6 +27,9 @@ pub(crate) enum Shape {
 
 /// One word of a value.
 pub(crate) trait Word: Sized {
+    /// How it looks in a file where it stands alone.
+    const SHAPE: Shape = Shape::Text;
+
     /// Reads it.
     ///
     /// # Errors
@@ -55,7 +58,7 @@ pub(crate) trait Value: Sized {
 }
 
 impl<T: Word> Value for T {
-    const SHAPE: Shape = Shape::Text;
+    const SHAPE: Shape = T::SHAPE;
 
     fn read(words: &[String]) -> Result<Self, String> {
         T::read(words.first().map_or("", String::as_str))
@@ -67,7 +70,7 @@ impl<T: Word> Value for T {
 }
 
 impl<T: Word> Value for Option<T> {
-    const SHAPE: Shape = Shape::Text;
+    const SHAPE: Shape = T::SHAPE;
 
     fn read(words: &[String]) -> Result<Self, String> {
         words.first().map(|word| T::read(word)).transpose()
@@ -75,20 +78,6 @@ impl<T: Word> Value for Option<T> {
 
     fn shown(word: &str) -> String {
         T::shown(word)
-    }
-}
-
-impl Value for bool {
-    const SHAPE: Shape = Shape::Switch;
-
-    fn read(words: &[String]) -> Result<Self, String> {
-        let word = words.first().map_or("", String::as_str);
-        word.parse()
-            .map_err(|_| format!("expected true or false, found {word:?}"))
-    }
-
-    fn shown(word: &str) -> String {
-        word.to_owned()
     }
 }
 
@@ -101,6 +90,15 @@ impl<T: Word> Value for Vec<T> {
 
     fn shown(word: &str) -> String {
         T::shown(word)
+    }
+}
+
+impl Word for bool {
+    const SHAPE: Shape = Shape::Switch;
+
+    fn read(word: &str) -> Result<Self, String> {
+        word.parse()
+            .map_err(|_| format!("expected true or false, found {word:?}"))
     }
 }
 

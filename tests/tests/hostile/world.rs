@@ -49,8 +49,7 @@ impl World {
         let prefix = format!("d-{test}-{}", std::process::id());
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("diogenes.toml");
-        let text =
-            format!("[attach]\ndefault = false\ninclude = [\"{prefix}-*\"]\n{configuration}");
+        let text = format!("[attach]\ninclude = [\"{prefix}-*\"]\n{configuration}");
         fs::write(&file, text).expect("a file");
         let mut spec = Supervisor::spec().arg(format!("--config={}", file.display()));
         let mut neighbour = Container::of(listener_image()).name(&format!("{prefix}-neighbour"));
