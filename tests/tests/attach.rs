@@ -280,7 +280,7 @@ fn companions_share_the_memory_of_their_program() {
         .collect();
     // After the first looks.
     std::thread::sleep(Duration::from_secs(5));
-    let pss: Vec<_> = agents.iter().map(|&agent| usual_pss_kib(agent)).collect();
+    let pss = usual_pss_kib(&agents);
     let each = pss.iter().sum::<u64>() / 10;
     println!("PSS of each of ten companions: {each} KiB, of {pss:?}");
     // What the host pays for ten of them. Which one pays for a page that few use at the moment is chance.
@@ -302,21 +302,26 @@ fn companions_share_the_memory_of_their_program() {
             .then_some(())
     };
     wait_until(SOON, "nine companions to leave", left);
-    let alone = usual_pss_kib(agents[0]);
+    let alone = usual_pss_kib(&agents[..1])[0];
     println!("PSS of a single companion: {alone} KiB");
     assert!(alone <= 921, "a single one: {alone} KiB, at most 0.9 MiB");
 }
 
-/// The median over some seconds: what a companion calls for, and gives back, moves its figure a little.
-fn usual_pss_kib(pid: u32) -> u64 {
-    let mut samples: Vec<_> = (0..10)
-        .map(|_| {
-            std::thread::sleep(Duration::from_millis(400));
-            pss_kib(pid)
-        })
-        .collect();
-    samples.sort_unstable();
-    samples[samples.len() / 2]
+/// What each of these companions usually holds, in KiB: the median over twelve seconds. Code that one has just used is its
+/// own for a second or two.
+fn usual_pss_kib(agents: &[u32]) -> Vec<u64> {
+    let mut samples = vec![Vec::new(); agents.len()];
+    for _ in 0..30 {
+        std::thread::sleep(Duration::from_millis(400));
+        for (samples, &agent) in samples.iter_mut().zip(agents) {
+            samples.push(pss_kib(agent));
+        }
+    }
+    let median = |mut samples: Vec<u64>| {
+        samples.sort_unstable();
+        samples[samples.len() / 2]
+    };
+    samples.into_iter().map(median).collect()
 }
 
 #[test]
