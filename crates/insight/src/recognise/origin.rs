@@ -43,7 +43,8 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
         match runs {
             Runs::Script(path) => origin.files.push(path.into()),
             Runs::Module(_) if language == Language::Java => origin.files = archives(main),
-            Runs::Module(_) | Runs::Unnamed => {}
+            Runs::Unnamed => origin.files = kind.into_iter().flat_map(commands).collect(),
+            Runs::Module(_) => {}
         }
     }
     origin
@@ -53,6 +54,14 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
 fn is_told_to_serve(kind: &Kind, program: &Program<'_>) -> bool {
     let is_given = |mark: &Mark| matches!(*mark, Mark::Given(_, begins) if program.given(begins));
     matches!(program.interpreted, Some((_, Runs::Unnamed))) && kind.marks.iter().any(is_given)
+}
+
+/// Where a kind's command is by custom: for one that has changed its title, and so hides what it was started from.
+fn commands(kind: &Kind) -> impl Iterator<Item = Untrusted> {
+    kind.marks.iter().filter_map(|mark| match mark {
+        Mark::Runs(_, name) => Some(format!("/usr/bin/{name}").into()),
+        _ => None,
+    })
 }
 
 /// The first archives of a Java program's class path. Source: java(1).
@@ -104,6 +113,13 @@ mod tests {
                 "php -S 0.0.0.0:8000 -t public",
                 &[],
                 &["/usr/bin/php8.2"],
+            ),
+            (
+                "starman",
+                "/usr/bin/perl",
+                "starman_master",
+                &["starman"],
+                &["/usr/bin/starman"],
             ),
             (
                 "node",
