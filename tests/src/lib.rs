@@ -115,6 +115,13 @@ pub fn pss_kib(pid: u32) -> u64 {
     rollup_kib(pid, "Pss:")
 }
 
+/// The memory that a process has written, which no other can share (`/proc/PID/smaps_rollup`), in KiB. Pages of its
+/// program are the file's: whether another process has mapped them too changes from moment to moment.
+#[track_caller]
+pub fn written_kib(pid: u32) -> u64 {
+    rollup_kib(pid, "Anonymous:")
+}
+
 /// One line of `/proc/PID/smaps_rollup` in KiB, by its first word: `Pss:`.
 #[track_caller]
 pub fn rollup_kib(pid: u32, key: &str) -> u64 {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use diogenes_testkit::{Container, Supervisor, base_image, demo_image, listener_image, wait_until};
 use diogenes_tests::{
-    SOON, agent_in, agents_in, attacher_of, health, is_gone, kill, present, pss_kib, rollup_kib,
-    service, signal, snapshot, status_of,
+    SOON, agent_in, agents_in, attacher_of, health, is_gone, kill, present, pss_kib, service,
+    signal, snapshot, status_of, written_kib,
 };
 use rustix::process::Signal;
 use serde_json::json;
@@ -287,10 +287,7 @@ fn companions_share_the_memory_of_their_program() {
     assert!(each <= 350, "{pss:?}");
     // A third of that are the catalogue's tables and their like: they hold addresses, which each program settles for
     // itself when it starts.
-    let own: Vec<_> = agents
-        .iter()
-        .map(|&agent| rollup_kib(agent, "Anonymous:"))
-        .collect();
+    let own: Vec<_> = agents.iter().map(|&agent| written_kib(agent)).collect();
     assert!(own.iter().all(|&kib| kib <= 300), "{own:?}");
     for container in &containers[1..] {
         supervisor.words(&["detach", container.name()]);

@@ -12,7 +12,9 @@ use diogenes_testkit::{
     Container, ContainerSpec, LISTENER, base_image, dist, docker, listener_image, scratch_image_of,
     wait_until,
 };
-use diogenes_tests::{SOON, children_of, command_line, is_gone, kill, signal, status_of};
+use diogenes_tests::{
+    SOON, children_of, command_line, is_gone, kill, signal, status_of, written_kib,
+};
 use rustix::process::Signal;
 
 /// Where the containers of these tests have the agent.
@@ -206,20 +208,6 @@ fn it_holds_little_memory_and_sleeps() {
         "no companion was asked for"
     );
     assert!(written_kib(alone.pid()) <= 200);
-}
-
-/// The memory that a process has written, which no other can share (`/proc/PID/smaps_rollup`), in KiB. Pages of its
-/// program are the file's: whether another process has mapped them too, as the companion does now and then, changes
-/// from moment to moment and costs nobody memory.
-#[track_caller]
-fn written_kib(pid: u32) -> u64 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("smaps_rollup");
-    let anonymous = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Anonymous:"))
-        .expect("a line");
-    let size = anonymous.trim().trim_end_matches(" kB");
-    size.parse().expect("a number")
 }
 
 #[test]
