@@ -55,6 +55,10 @@ const PROTOCOLS: &[Protocol] = &[
     spoken("rsync", "file"),
     spoken("nntp", "mail"),
     spoken("vnc", "desktop"),
+    spoken("svn", "file"),
+    spoken("irc", "chat"),
+    spoken("lmtp", "mail"),
+    spoken("sieve", "mail"),
 ];
 
 /// The protocol of this word; None where nothing is known of it.
