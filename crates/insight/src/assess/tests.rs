@@ -515,6 +515,14 @@ fn a_stranger_is_what_it_turns_out_to_speak() {
             ProbeKind::Discover,
             Health::Healthy,
         ),
+        (
+            "grpc",
+            "grpc",
+            "shopd",
+            Some("api"),
+            ProbeKind::Grpc,
+            Health::Healthy,
+        ),
         ("tcp", "tcp", "shopd", None, ProbeKind::Tcp, Health::Unknown),
         ("tls", "tls", "shopd", None, ProbeKind::Tls, Health::Unknown),
     ] {

@@ -45,6 +45,7 @@ const PROTOCOLS: &[Protocol] = &[
     spoken("amqp", "queue"),
     spoken("mqtt", "queue"),
     spoken("fastcgi", "web"),
+    spoken("grpc", "api"),
     spoken("smtp", "mail"),
     spoken("imap", "mail"),
     spoken("pop3", "mail"),
