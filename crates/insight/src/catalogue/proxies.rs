@@ -144,6 +144,15 @@ pub(super) const KINDS: &[Kind] = &[
         ..PROXY
     },
     Kind {
+        kind: "shadowsocks",
+        name: "Shadowsocks",
+        // Of shadowsocks-libev; ssserver is shadowsocks-rust's.
+        marks: &[Executable("ss-server"), Executable("ssserver")],
+        probe: ProbeKind::Tcp,
+        default_port: Some(8388),
+        ..PROXY
+    },
+    Kind {
         kind: "websockify",
         name: "websockify",
         // It answers browsers itself.

@@ -52,6 +52,12 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
         match runs {
             Runs::Script(path) => origin.files.push(path.into()),
             Runs::Module(_) if language == Language::Java => origin.files = archives(main),
+            Runs::Module(module) if language == Language::Erlang => {
+                let code = after(main, &["-pa", "-pz"]).into_iter();
+                origin.files = code
+                    .map(|directory| format!("{directory}/{module}.beam").into())
+                    .collect();
+            }
             Runs::Module(_) | Runs::Unnamed => {}
         }
     }
@@ -131,6 +137,13 @@ mod tests {
                 "beam.smp -- -root /usr/lib/erlang -progname erl -- -home / -- -s ejabberd -noshell",
                 &["ejabberd"],
                 &[],
+            ),
+            (
+                "",
+                "/usr/lib/erlang/erts-13.1.5/bin/beam.smp",
+                "beam.smp -- -root /usr/lib/erlang -progname erl -- -pa /usr/lib/yaws/ebin -run yaws",
+                &["yaws"],
+                &["/usr/lib/yaws/ebin/yaws.beam"],
             ),
             (
                 "",
