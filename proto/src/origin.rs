@@ -11,6 +11,8 @@ pub enum Language {
     Node,
     /// Gems.
     Ruby,
+    /// Applications below an installation's or a release's `lib`.
+    Erlang,
 }
 
 /// Where a service's program comes from. All of it was said by the container; paths may be relative to the working
@@ -27,7 +29,7 @@ pub struct Origin {
     pub language: Option<Language>,
     /// What it may be called as a library, the name that tells most first: `fastapi`, `uvicorn`.
     pub libraries: Vec<Untrusted>,
-    /// Files from which its libraries are found: its script, or what it was started as.
+    /// Files from which its libraries are found: its script, or what it was started as; Erlang's root directory.
     pub beside: Vec<Untrusted>,
     /// The files that are the program itself: script or archive, else the executable.
     pub files: Vec<Untrusted>,

@@ -46,6 +46,8 @@ pub enum ProbeKind {
     Dns,
     /// LDAP's search of the root DSE without a bind.
     Ldap,
+    /// gRPC's health check, any answer to which but "not serving" is alive; in plain HTTP/2.
+    Grpc,
     /// SSH's identification line.
     Ssh,
     /// FTP's greeting, and `QUIT`.
@@ -76,6 +78,7 @@ const PROTOCOLS: &[(&str, ProbeKind)] = &[
     ("pop3", ProbeKind::Pop3),
     ("dns", ProbeKind::Dns),
     ("ldap", ProbeKind::Ldap),
+    ("grpc", ProbeKind::Grpc),
     ("ssh", ProbeKind::Ssh),
     ("ftp", ProbeKind::Ftp),
     ("tcp", ProbeKind::Tcp),

@@ -10,6 +10,7 @@
 
 mod apk;
 mod dpkg;
+mod erlang;
 mod gem;
 mod node;
 mod python;
@@ -37,6 +38,7 @@ pub fn version(root: &Path, origin: &Origin) -> Option<Untrusted> {
             Language::Python => python::version(root, &beside, name),
             Language::Node => node::version(root, &beside, name),
             Language::Ruby => gem::version(root, name),
+            Language::Erlang => erlang::version(root, &beside, name),
         })
         .or_else(|| files.iter().find_map(|file| of_owner(root, file)))
         .map(Untrusted::from)
@@ -101,6 +103,14 @@ fn entries(root: &Path, directory: &Path) -> impl Iterator<Item = String> + use<
         .flatten()
         .take(MAX_ENTRIES)
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+}
+
+/// The folders of the architectures that a system has libraries of: `/usr/lib/x86_64-linux-gnu`.
+fn architectures(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let system = Path::new("/usr/lib");
+    entries(root, system)
+        .filter(|name| name.contains("-linux-"))
+        .map(|name| system.join(name))
 }
 
 #[cfg(test)]
@@ -170,8 +180,15 @@ mod tests {
                 "usr/lib/x86_64-linux-gnu/rubygems-integration/3.1.0/specifications/bcrypt-3.1.18.gemspec",
                 "",
             ),
+            ("app/lib/shop-0.3.1/ebin/shop.app", ""),
+            ("app/lib/shop_web-0.4.0/ebin/shop_web.app", ""),
+            ("usr/lib/x86_64-linux-gnu/ejabberd-23.01/priv/x", ""),
+            ("usr/lib/x86_64-linux-gnu/ejabberd-23.01-1/ebin/x", ""),
+            ("usr/lib/erlang/lib/ssl-10.8/ebin/x", ""),
+            ("usr/lib/erlang/lib/ssl-11.0/ebin/x", ""),
         ]);
         let (python, node, ruby) = (Language::Python, Language::Node, Language::Ruby);
+        let erlang = Language::Erlang;
         for (origin, expected) in [
             (
                 origin(None, &[], &["/usr/bin/redis-check-rdb"]),
@@ -205,6 +222,13 @@ mod tests {
             ),
             (origin(Some(ruby), &["puma"], &[]), Some("5.6.5")),
             (origin(Some(ruby), &["bcrypt"], &[]), Some("3.1.18")),
+            (origin(Some(erlang), &["shop"], &["/app"]), Some("0.3.1")),
+            (
+                origin(Some(erlang), &["ejabberd"], &["/usr/lib/erlang"]),
+                Some("23.01"),
+            ),
+            // Which of two is loaded, nobody can tell.
+            (origin(Some(erlang), &["ssl"], &["/usr/lib/erlang"]), None),
         ] {
             let found = version(root.path(), &origin);
             assert_eq!(

@@ -344,7 +344,7 @@ impl Interpreter {
     }
 }
 
-/// What an Erlang virtual machine was told to start: `-s rabbit boot`, else the program that started it,
+/// What an Erlang virtual machine was told to start: `-s rabbit boot`, `-run yaws`, else the program that started it,
 /// `-progname couchdb`. Source: erl(1), init(3erl).
 fn erlang(arguments: &[Untrusted]) -> Runs<'_> {
     let after = |flag: &str| {
@@ -357,7 +357,8 @@ fn erlang(arguments: &[Untrusted]) -> Runs<'_> {
             .filter(|name| *name != "erl")
     };
     // What Elixir starts is Elixir; "-s erlang halt" is the end of a one-liner.
-    let started = after("-s").filter(|module| !matches!(*module, "elixir" | "erlang"));
+    let started = after("-s").or_else(|| after("-run"));
+    let started = started.filter(|module| !matches!(*module, "elixir" | "erlang"));
     started.or_else(program).map_or(Runs::Unnamed, Runs::Module)
 }
 

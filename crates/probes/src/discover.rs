@@ -81,6 +81,11 @@ pub(crate) async fn converse(connector: &Connector<'_>) -> Result<Conclusion, Co
         .listen_until(Instant::now() + GREETING_WAIT, greeting::is_enough)
         .await;
     if !peer.heard().is_empty() {
+        if http::is_http2(peer.heard())
+            && let Some(conclusion) = speaks(connector, ProbeKind::Grpc).await
+        {
+            return Ok(conclusion);
+        }
         return Ok(greeted(peer.heard()));
     }
     if heard == Heard::Closed {
@@ -106,6 +111,7 @@ pub(crate) async fn converse(connector: &Connector<'_>) -> Result<Conclusion, Co
     let next = match (heard, &answer) {
         // "The plain HTTP request was sent to HTTPS port", and the like.
         _ if is_bad => Some(ProbeKind::Tls),
+        _ if http::is_http2(words) => Some(ProbeKind::Grpc),
         (Heard::Closed, None) if words.is_empty() => Some(ProbeKind::Tls),
         (Heard::Nothing, None) if words.is_empty() => Some(ProbeKind::Dns),
         _ => None,

@@ -25,16 +25,20 @@ const fn sign(begins: &'static [u8], contains: &'static str, protocol: &'static 
 
 /// What servers say unasked.
 pub const GREETINGS: &[Sign] = &[
-    sign(b"SSH-", "", "ssh"),             // RFC 4253 §4.2
-    sign(b"220", "smtp", "smtp"),         // RFC 5321 §4.2, "220 host ESMTP Postfix"
-    sign(b"220", "ftp", "ftp"),           // RFC 959, "220 (vsFTPd 3.0.3)"
-    sign(b"554", "smtp", "smtp"),         // RFC 5321 §3.1: a server that takes no mail
-    sign(b"+OK", "", "pop3"),             // RFC 1939 §4
-    sign(b"* OK", "", "imap"),            // RFC 9051 §7.1
-    sign(b"* PREAUTH", "", "imap"),       // RFC 9051 §7.1
-    sign(b"200 ", "nntp", "nntp"),        // RFC 3977 §5.1
-    sign(b"RFB 0", "", "vnc"),            // RFC 6143 §7.1.1
-    sign(b"@RSYNCD:", "", "rsync"),       // rsync's clientserver.c
+    sign(b"SSH-", "", "ssh"),                  // RFC 4253 §4.2
+    sign(b"220", "smtp", "smtp"),              // RFC 5321 §4.2, "220 host ESMTP Postfix"
+    sign(b"220", "ftp", "ftp"),                // RFC 959, "220 (vsFTPd 3.0.3)"
+    sign(b"554", "smtp", "smtp"),              // RFC 5321 §3.1: a server that takes no mail
+    sign(b"+OK", "", "pop3"),                  // RFC 1939 §4
+    sign(b"* OK", "", "imap"),                 // RFC 9051 §7.1
+    sign(b"* PREAUTH", "", "imap"),            // RFC 9051 §7.1
+    sign(b"200 ", "nntp", "nntp"),             // RFC 3977 §5.1
+    sign(b"RFB 0", "", "vnc"),                 // RFC 6143 §7.1.1
+    sign(b"@RSYNCD:", "", "rsync"),            // rsync's clientserver.c
+    sign(b"( success ( 2 ", "", "svn"), // Subversion's libsvn_ra_svn/protocol, "2.1 Greeting"
+    sign(b":", " notice ", "irc"),      // RFC 2812 §3.3.2, what servers say while they look one up
+    sign(b"220", "lmtp", "lmtp"),       // RFC 2033 §4
+    sign(b"\"IMPLEMENTATION\" ", "", "sieve"), // RFC 5804 §1.7
     sign(b"INFO {", "server_id", "nats"), // NATS client protocol, INFO
 ];
 
@@ -97,6 +101,16 @@ mod tests {
             (b"+OK Dovecot ready.\r\n", "pop3"),
             (b"* OK [CAPABILITY IMAP4rev1] ready\r\n", "imap"),
             (b"INFO {\"server_id\":\"N\"}\r\n", "nats"),
+            (
+                b"( success ( 2 2 ( ) ( edit-pipeline svndiff1 ) ) ) ",
+                "svn",
+            ),
+            (
+                b":irc.example.net NOTICE * :*** Looking up your hostname...\r\n",
+                "irc",
+            ),
+            (b"220 mail.example.org LMTP Postfix\r\n", "lmtp"),
+            (b"\"IMPLEMENTATION\" \"Dovecot Pigeonhole\"\r\n", "sieve"),
         ] {
             assert_eq!(super::protocol(bytes), Some(protocol));
         }

@@ -25,6 +25,7 @@ mod dns;
 mod fastcgi;
 mod greeters;
 pub mod greeting;
+mod grpc;
 pub mod http;
 mod kafka;
 mod ldap;

@@ -17,7 +17,7 @@ use crate::conclusion::Conclusion;
 use crate::connection::Connector;
 use crate::line::{self, Line};
 use crate::reply::Reply;
-use crate::{amqp, dns, fastcgi, greeters, kafka, ldap, mongodb, mqtt, mysql, tls};
+use crate::{amqp, dns, fastcgi, greeters, grpc, kafka, ldap, mongodb, mqtt, mysql, tls};
 
 /// How long a service may take to close after the farewell.
 const LEAVE: Duration = Duration::from_millis(200);
@@ -73,6 +73,7 @@ pub(crate) fn of(kind: ProbeKind) -> Option<&'static Script> {
         ProbeKind::Ldap => &ldap::SCRIPT,
         ProbeKind::Fastcgi => &fastcgi::SCRIPT,
         ProbeKind::Tls => &tls::SCRIPT,
+        ProbeKind::Grpc => &grpc::SCRIPT,
         ProbeKind::Http
         | ProbeKind::Redis
         | ProbeKind::Postgresql

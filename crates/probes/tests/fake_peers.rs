@@ -93,6 +93,9 @@ const PLAIN_HEAD: &[u8] = concat!(
     "\r\nAccept: */*\r\nConnection: close\r\n"
 )
 .as_bytes();
+/// Settings, and the only headers, of a gRPC server that has no health service.
+const NO_HEALTH: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x30\x01\x05\0\0\0\x01\
+    \x88@\x0ccontent-type\x10application/grpc@\x0bgrpc-status\x0212";
 const PONG: &[u8] = b"+PONG\r\n";
 /// A handshake's beginning, which is all that is read of it.
 const MYSQL: &[u8] = b"\x0c\0\0\0\x0a8.0.36\0\x08\0\0\0";
@@ -102,8 +105,8 @@ const INFO: &[u8] = b"$30\r\n# Server\r\nredis_version:7.0.15\r\n";
 async fn verdicts() {
     use Peer::*;
     use ProbeKind::{
-        Amqp, Discover, Dns, Fastcgi, Ftp, Http, Imap, Kafka, Ldap, Memcached, Mqtt, Mysql, Nats,
-        Pop3, Postgresql, Redis, Smtp, Ssh, Tcp, Tls, Zookeeper,
+        Amqp, Discover, Dns, Fastcgi, Ftp, Grpc, Http, Imap, Kafka, Ldap, Memcached, Mqtt, Mysql,
+        Nats, Pop3, Postgresql, Redis, Smtp, Ssh, Tcp, Tls, Zookeeper,
     };
     use Verdict::*;
     let cases = [
@@ -266,6 +269,13 @@ async fn verdicts() {
         ),
         (Mqtt, Answers(b"\x20\x02\0\x03"), Failing, "unavailable"),
         (Mqtt, Closes, Garbled, "without an answer to CONNECT"),
+        (Grpc, Answers(OK), Garbled, "answers"),
+        (
+            Grpc,
+            Answers(NO_HEALTH),
+            Alive,
+            "without a word on its health",
+        ),
         (Amqp, Answers(b"AMQP\0\x01\0\0"), Alive, "another version"),
         (
             Kafka,

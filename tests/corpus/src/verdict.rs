@@ -13,7 +13,8 @@ use crate::entry::{Entry, Expected};
 /// Kinds by which something unknown is described: by its process, or by the protocol it was heard to speak. `mysql` is
 /// not among them, for it is also the name of a program that MariaDB is not.
 const DESCRIPTIONS: &[&str] = &[
-    "process", "tcp", "udp", "unix", "http", "ssh", "smtp", "imap", "pop3", "ftp", "amqp",
+    "process", "tcp", "udp", "unix", "http", "http2", "grpc", "tls", "ssh", "smtp", "imap", "pop3",
+    "ftp", "amqp",
 ];
 
 /// How much was told, and how much of it was right.

@@ -34,7 +34,7 @@ const CONVERSATIONS: [ProbeKind; 4] = [
     ProbeKind::Discover,
 ];
 /// The probes of services that are asked.
-const QUESTIONS: [ProbeKind; 10] = [
+const QUESTIONS: [ProbeKind; 11] = [
     ProbeKind::Tls,
     ProbeKind::Fastcgi,
     ProbeKind::Memcached,
@@ -45,6 +45,7 @@ const QUESTIONS: [ProbeKind; 10] = [
     ProbeKind::Zookeeper,
     ProbeKind::Dns,
     ProbeKind::Ldap,
+    ProbeKind::Grpc,
 ];
 /// The probes of services that speak first.
 const GREETINGS: [ProbeKind; 7] = [

@@ -78,11 +78,16 @@ fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
     lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
 }
 
-/// `5:7.0.15-1~deb12u7` is Debian's first packaging of 7.0.15; `+dfsg` and `+ds` tell what it left out.
+/// `5:7.0.15-1~deb12u7` is Debian's first packaging of 7.0.15; `+dfsg` and `.ds4` tell that it left something out, and
+/// `3.5+really3.4` that it went back to 3.4. Source: Debian Developer's Reference, "Repackaged upstream source";
+/// Debian Policy §5.6.12.
 fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
     let version = version.rsplit_once('-').map_or(version, |(first, _)| first);
-    let repacked = ["+dfsg", "~dfsg", "+ds", "~ds", ".dfsg"];
+    let version = version
+        .split_once("+really")
+        .map_or(version, |(_, real)| real);
+    let repacked = ["+dfsg", "~dfsg", ".dfsg", "+ds", "~ds", ".ds"];
     let ends = repacked.iter().filter_map(|mark| version.find(mark));
     &version[..ends.min().unwrap_or(version.len())]
 }
@@ -100,6 +105,8 @@ mod tests {
             ("2.2.2-3", "2.2.2"),
             ("18.19.0+dfsg-6~deb12u2", "18.19.0"),
             ("1:10.11.6-0+deb12u1", "10.11.6"),
+            ("3.0.11.33637.ds4-2+deb12u1", "3.0.11.33637"),
+            ("3.5+really3.4-3", "3.4"),
             ("3.0", "3.0"),
         ] {
             assert_eq!(upstream(version), expected);

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{entries, plain};
+use super::{architectures, entries, plain};
 
 /// Below these directories each Ruby has its own gems: `3.1.0/specifications`.
 const GEMS: [&str; 5] = [
@@ -23,13 +23,11 @@ const MAX_DIRECTORIES: usize = 32;
 
 /// The version of a gem.
 pub(super) fn version(root: &Path, name: &str) -> Option<String> {
-    let architectures = entries(root, "/usr/lib".as_ref())
-        .filter(|name| name.contains("-linux-"))
-        .map(|name| Path::new("/usr/lib").join(name).join(COMPILED));
+    let compiled = architectures(root).map(|libraries| libraries.join(COMPILED));
     let rubies = GEMS
         .iter()
         .map(PathBuf::from)
-        .chain(architectures)
+        .chain(compiled)
         .flat_map(|gems| entries(root, &gems).map(move |ruby| gems.join(ruby)));
     std::iter::once(PathBuf::from(BUNDLE))
         .chain(rubies)

@@ -34,13 +34,13 @@ const LOST: Duration = Duration::from_secs(15);
 /// counts it. What each server does was read in its log; the headers in `crates/probes` tell.
 pub(crate) fn interval(kind: ProbeKind) -> Duration {
     use ProbeKind::{
-        Amqp, Discover, Dns, Fastcgi, Ftp, Http, Imap, Kafka, Ldap, Memcached, Mongodb, Mqtt,
+        Amqp, Discover, Dns, Fastcgi, Ftp, Grpc, Http, Imap, Kafka, Ldap, Memcached, Mongodb, Mqtt,
         Mysql, Nats, Pop3, Postgresql, Redis, Smtp, Ssh, Tcp, Tls, Zookeeper,
     };
     match kind {
         Dns | Fastcgi | Kafka | Ldap | Memcached | Nats | Postgresql | Redis | Tcp => STEADY,
-        Amqp | Discover | Ftp | Http | Imap | Mongodb | Mqtt | Mysql | Pop3 | Smtp | Ssh | Tls
-        | Zookeeper => SPARING,
+        Amqp | Discover | Ftp | Grpc | Http | Imap | Mongodb | Mqtt | Mysql | Pop3 | Smtp | Ssh
+        | Tls | Zookeeper => SPARING,
     }
 }
 

@@ -515,6 +515,14 @@ fn a_stranger_is_what_it_turns_out_to_speak() {
             ProbeKind::Discover,
             Health::Healthy,
         ),
+        (
+            "grpc",
+            "grpc",
+            "shopd",
+            Some("api"),
+            ProbeKind::Grpc,
+            Health::Healthy,
+        ),
         ("tcp", "tcp", "shopd", None, ProbeKind::Tcp, Health::Unknown),
         ("tls", "tls", "shopd", None, ProbeKind::Tls, Health::Unknown),
     ] {
@@ -1005,6 +1013,59 @@ fn versions_are_the_services_own() {
 }
 
 #[test]
+fn who_passes_on_questions_does_not_tell_the_version_of_who_answers() {
+    let service = |executable: &str, title: &str, port| {
+        let scene = Scene::new()
+            .process(1, 0, "/usr/bin/dash", &["sh"])
+            .process(5, 1, executable, &[title])
+            .tcp("0.0.0.0", port, &[5]);
+        let mut play = Play {
+            assessor: Assessor::new(),
+            scene,
+            now_ms: 0,
+        };
+        play.look();
+        play
+    };
+    let version = |product: Option<&str>, protocol: &str| ProbeOutcome {
+        product: product.map(Into::into),
+        version: Some("1.17.1".into()),
+        ..discovers(protocol)
+    };
+    let told = |play: &mut Play| {
+        play.report()
+            .services
+            .remove(0)
+            .version
+            .map(|v| v.to_string())
+    };
+
+    // A stream of nginx' to a Redis, which tells its version when asked as Redis is.
+    let mut nginx = service("/usr/sbin/nginx", "nginx: master process nginx", 6380);
+    nginx.probe(outcome(Verdict::Garbled, "answers, but not as it should"));
+    nginx.probe(discovers("redis"));
+    nginx.probe(version(None, "redis"));
+    assert_eq!(told(&mut nginx), None);
+
+    for (executable, product, expected) in [
+        ("/usr/bin/dnsdist", "unbound", None),
+        ("/usr/sbin/unbound", "unbound", Some("1.17.1")),
+        ("/usr/sbin/named", "", Some("1.17.1")),
+        // It may be called as it likes.
+        ("/usr/sbin/named", "nobody", Some("1.17.1")),
+        ("/usr/sbin/pdns_recursor", "PowerDNS", Some("1.17.1")),
+    ] {
+        let mut play = service(executable, executable, 53);
+        play.probe(version(Some(product), "dns"));
+        assert_eq!(
+            told(&mut play).as_deref(),
+            expected,
+            "{executable} {product}"
+        );
+    }
+}
+
+#[test]
 fn busy_and_idle() {
     let mut play = Play::healthy(scene::redis());
     assert_eq!(play.report().services[0].activity, None);
@@ -1273,7 +1334,7 @@ fn a_paused_container_is_not_asked_and_asked_anew_when_it_goes_on() {
 #[test]
 fn what_answers_otherwise_is_not_what_it_is_called() {
     // An executable called redis-server on Redis' port, and what it speaks; the same of one called nginx, which may
-    // pass on any protocol.
+    // pass on any protocol: then it is a proxy, but for TLS.
     let redis = || {
         Scene::new()
             .process(1, 0, "/usr/bin/dash", &["sh"])
@@ -1340,9 +1401,10 @@ fn what_answers_otherwise_is_not_what_it_is_called() {
             "redis",
             "nginx",
             "nginx",
-            Some("web"),
+            Some("proxy"),
             "nginx:6379",
         ),
+        (nginx(), "tls", "nginx", "nginx", Some("web"), "nginx:6379"),
     ] {
         let mut play = Play {
             assessor: Assessor::new(),

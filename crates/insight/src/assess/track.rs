@@ -607,23 +607,30 @@ impl Track {
             (Some("amqp"), _) => Some(0),
             (_, visits) => visits.map(|visits| visits + 1),
         };
-        // A server's header may name the server of another service's application: FastAPI's says "uvicorn".
-        let own = match &outcome.product {
-            Some(product) if kind == Some(ProbeKind::Http) || protocol == Some("http") => {
-                product.as_raw().eq_ignore_ascii_case(self.kind())
-            }
-            _ => true,
-        };
-        if own && outcome.version.is_some() {
+        let product = outcome.product.as_ref().map(Untrusted::as_raw);
+        let version = outcome.version.as_ref().map(Untrusted::as_raw);
+        let refined = |entry| refined(entry, product, version);
+        self.learnt.kind = self.entry().and_then(refined).or(self.learnt.kind);
+        let is_http = kind == Some(ProbeKind::Http) || protocol == Some("http");
+        if outcome.version.is_some() && self.is_its_own(product, is_http) {
             self.learnt.version.clone_from(&outcome.version);
         }
         if outcome.product.is_some() {
             self.learnt.product.clone_from(&outcome.product);
         }
-        let product = outcome.product.as_ref().map(Untrusted::as_raw);
-        let version = outcome.version.as_ref().map(Untrusted::as_raw);
-        let refined = |entry| refined(entry, product, version);
-        self.learnt.kind = self.entry().and_then(refined).or(self.learnt.kind);
+    }
+
+    /// Whether a version is its own that came in an answer, with this product or none. A header may name the server of
+    /// another service's application: FastAPI's says "uvicorn". And who passes on questions passes on the answers too:
+    /// nginx' streams, dnsdist.
+    fn is_its_own(&self, product: Option<&str>, is_http: bool) -> bool {
+        let entry = self.entry();
+        match product.filter(|product| !product.is_empty()) {
+            Some(product) if is_http => product.eq_ignore_ascii_case(self.kind()),
+            _ if self.covers() || entry.is_some_and(|entry| entry.relays) => false,
+            Some(product) => !entry.is_some_and(|entry| is_anothers(product, entry)),
+            None => true,
+        }
     }
 
     /// Begins to doubt what it claims to be; false where nothing was claimed, or the claim is decided. What has just
@@ -737,8 +744,18 @@ impl Track {
     pub(crate) fn role(&self) -> Option<&'static str> {
         let spoken = || protocol(self.learnt.protocol.as_deref()?)?.role();
         let own = self.seen.own.role;
-        own.or_else(|| self.entry().map(|entry| entry.role))
+        own.or(self.passes_on().then_some(FRONT_ROLE))
+            .or_else(|| self.entry().map(|entry| entry.role))
             .or_else(spoken)
+    }
+
+    /// Whether it is a web server that does not serve the web: it passes on what somebody else speaks, as nginx does
+    /// with its streams.
+    fn passes_on(&self) -> bool {
+        let spoken = self.learnt.protocol.as_deref();
+        self.covers()
+            && self.seen.entry.is_some_and(|entry| entry.fronts)
+            && spoken.is_some_and(|spoken| !matches!(spoken, "http" | "http2" | "tls"))
     }
 
     /// It may move again: what it was asked meanwhile, it could not answer.
@@ -789,6 +806,14 @@ impl Learnt {
             self.protocol = None;
         }
     }
+}
+
+/// Whether what names itself so is of another kind. "PowerDNS" may well be a PowerDNS Recursor.
+fn is_anothers(product: &str, entry: &Kind) -> bool {
+    let named = catalogue::find(&product.to_ascii_lowercase());
+    let mut words = entry.name.split(' ');
+    named.is_some_and(|other| other.kind != entry.kind)
+        && !words.any(|word| word.eq_ignore_ascii_case(product))
 }
 
 /// Whether a product that a header named is a server of files or a proxy, or may be one.

@@ -126,14 +126,16 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         kind: "telegraf",
         name: "Telegraf",
-        marks: &[Executable("telegraf")],
+        marks: &[Executable("bin/telegraf")],
+        listens: false,
         ..OPAQUE
     },
     Kind {
         kind: "collectd",
         name: "collectd",
-        marks: &[Executable("collectd")],
+        marks: &[Executable("sbin/collectd")],
         default_port: Some(25_826),
+        listens: false,
         ..OPAQUE
     },
     Kind {

@@ -45,6 +45,7 @@ const PROTOCOLS: &[Protocol] = &[
     spoken("amqp", "queue"),
     spoken("mqtt", "queue"),
     spoken("fastcgi", "web"),
+    spoken("grpc", "api"),
     spoken("smtp", "mail"),
     spoken("imap", "mail"),
     spoken("pop3", "mail"),
@@ -55,6 +56,10 @@ const PROTOCOLS: &[Protocol] = &[
     spoken("rsync", "file"),
     spoken("nntp", "mail"),
     spoken("vnc", "desktop"),
+    spoken("svn", "file"),
+    spoken("irc", "chat"),
+    spoken("lmtp", "mail"),
+    spoken("sieve", "mail"),
 ];
 
 /// The protocol of this word; None where nothing is known of it.

@@ -1,6 +1,7 @@
 //! Proxies and load balancers: what they answer may be another's answer.
 
-use super::Mark::{Calls, Executable, Helper};
+use super::Language::Python;
+use super::Mark::{Calls, Executable, Helper, Runs};
 use super::{Kind, USUAL};
 use diogenes_proto::ProbeKind;
 
@@ -139,6 +140,31 @@ pub(super) const KINDS: &[Kind] = &[
         name: "socat",
         // Debian's executable is socat1.
         marks: &[Executable("socat")],
+        probe: ProbeKind::Discover,
+        ..PROXY
+    },
+    Kind {
+        kind: "shadowsocks",
+        name: "Shadowsocks",
+        // Of shadowsocks-libev; ssserver is shadowsocks-rust's.
+        marks: &[Executable("ss-server"), Executable("ssserver")],
+        probe: ProbeKind::Tcp,
+        default_port: Some(8388),
+        ..PROXY
+    },
+    Kind {
+        kind: "websockify",
+        name: "websockify",
+        // It answers browsers itself.
+        marks: &[Runs(Python, "websockify")],
+        relays: false,
+        ..PROXY
+    },
+    Kind {
+        kind: "twemproxy",
+        name: "Twemproxy",
+        // Before Redis or Memcached. Its statistics are on 22222.
+        marks: &[Executable("nutcracker")],
         probe: ProbeKind::Discover,
         ..PROXY
     },

@@ -168,6 +168,15 @@ pub(super) const KINDS: &[Kind] = &[
         ..USUAL
     },
     Kind {
+        kind: "subversion",
+        name: "Subversion",
+        marks: &[Executable("svnserve")],
+        role: "file",
+        probe: ProbeKind::Discover,
+        default_port: Some(3690),
+        ..USUAL
+    },
+    Kind {
         kind: "aria2",
         name: "aria2",
         marks: &[Executable("aria2c")],

@@ -63,6 +63,12 @@ pub(super) const KINDS: &[Kind] = &[
         ..FRONT
     },
     Kind {
+        kind: "h2o",
+        name: "H2O",
+        marks: &[Executable("h2o")],
+        ..FRONT
+    },
+    Kind {
         kind: "caddy",
         name: "Caddy",
         marks: &[Executable("caddy")],

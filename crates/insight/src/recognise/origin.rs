@@ -31,18 +31,33 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
         Language::Python => Some(Libraries::Python),
         Language::Node => Some(Libraries::Node),
         Language::Ruby => Some(Libraries::Ruby),
+        Language::Erlang => Some(Libraries::Erlang),
         _ => None,
     };
     origin.libraries = kind.map(|kind| kind.kind.into()).into_iter().collect();
     origin.beside = main.command.first().cloned().into_iter().collect();
-    if let Runs::Script(path) = runs {
-        origin.beside.insert(0, path.into());
+    match runs {
+        Runs::Script(path) => origin.beside.insert(0, path.into()),
+        Runs::Module(application) if language == Language::Erlang => {
+            origin.libraries = vec![application.into()];
+            origin.beside = after(main, &["-root"])
+                .map(Untrusted::from)
+                .into_iter()
+                .collect();
+        }
+        Runs::Module(_) | Runs::Unnamed => {}
     }
     // What serves a framework's application has a version of its own.
     if layer != Layer::Framework {
         match runs {
             Runs::Script(path) => origin.files.push(path.into()),
             Runs::Module(_) if language == Language::Java => origin.files = archives(main),
+            Runs::Module(module) if language == Language::Erlang => {
+                let code = after(main, &["-pa", "-pz"]).into_iter();
+                origin.files = code
+                    .map(|directory| format!("{directory}/{module}.beam").into())
+                    .collect();
+            }
             Runs::Unnamed => origin.files = kind.into_iter().flat_map(commands).collect(),
             Runs::Module(_) => {}
         }
@@ -66,16 +81,20 @@ fn commands(kind: &Kind) -> impl Iterator<Item = Untrusted> {
 
 /// The first archives of a Java program's class path. Source: java(1).
 fn archives(process: &Process) -> Vec<Untrusted> {
-    let mut words = process.command.iter().map(Untrusted::as_raw);
-    let path = words
-        .find(|word| matches!(*word, "-cp" | "-classpath" | "--class-path"))
-        .and_then(|_| words.next());
+    let path = after(process, &["-cp", "-classpath", "--class-path"]);
     let archives = path.into_iter().flat_map(|path| path.split(':'));
     archives
         .filter(|archive| archive.ends_with(".jar"))
         .take(MAX_ARCHIVES)
         .map(Untrusted::from)
         .collect()
+}
+
+/// The argument that follows the first of these flags.
+fn after<'a>(process: &'a Process, flags: &[&str]) -> Option<&'a str> {
+    let mut words = process.command.iter().map(Untrusted::as_raw);
+    words.find(|word| flags.contains(word))?;
+    words.next()
 }
 
 #[cfg(test)]
@@ -127,6 +146,20 @@ mod tests {
                 "node server.js",
                 &[],
                 &["/usr/bin/node"],
+            ),
+            (
+                "ejabberd",
+                "/usr/lib/erlang/erts-13.1.5/bin/beam.smp",
+                "beam.smp -- -root /usr/lib/erlang -progname erl -- -home / -- -s ejabberd -noshell",
+                &["ejabberd"],
+                &[],
+            ),
+            (
+                "",
+                "/usr/lib/erlang/erts-13.1.5/bin/beam.smp",
+                "beam.smp -- -root /usr/lib/erlang -progname erl -- -pa /usr/lib/yaws/ebin -run yaws",
+                &["yaws"],
+                &["/usr/lib/yaws/ebin/yaws.beam"],
             ),
             (
                 "",
