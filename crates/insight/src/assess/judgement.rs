@@ -143,12 +143,16 @@ fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
             };
             let mut words = format!("{process} ended at {}{port}", clock(at, now));
             if let Some((pid, at)) = absence.successor {
-                let age = span(now.since(at));
+                let age = span(now.since(track.succeeds_at(at)));
                 words += &format!(
                     "; pid {pid} was started in its place {age} ago, and does not listen yet"
                 );
             }
-            if track.is_succeeded(now) {
+            let is_awaited = absence.successor.is_none() && track.is_over_but_awaited(now);
+            if is_awaited {
+                words += "; the script that may have started it goes on";
+            }
+            if is_awaited || track.is_succeeded(now) {
                 return Some(fact(Health::Starting, words));
             }
             Some(Fact {
@@ -343,7 +347,7 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
         );
     }
     match track.age(now) {
-        Some(age) if age < track.listens_by() => fact(
+        Some(age) if age < track.listens_by(now) => fact(
             Health::Starting,
             format!("it started {} ago and does not listen yet", span(age)),
         ),
