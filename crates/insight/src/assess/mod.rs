@@ -274,9 +274,16 @@ impl Assessor {
             let (pid, _) = track.main().filter(|_| track.is_unexamined())?;
             let main = snapshot.processes.iter().find(|p| p.container_pid == pid)?;
             track.learnt.looked_up = true;
+            // A manager of processes does not load what they load, and lies elsewhere.
+            let own = || {
+                let pids = track.seen.pids.iter();
+                pids.filter_map(|&pid| snapshot.processes.iter().find(|p| p.container_pid == pid))
+            };
+            let loads = |p: &&Process| p.frameworks.iter().any(|name| name == track.seen.kind);
+            let loader = own().find(loads);
             let origin = Origin {
                 wants_version: track.learnt.version.is_none(),
-                ..origin(main, track.seen.entry)
+                ..origin(loader.unwrap_or(main), track.seen.entry)
             };
             Some((track.key.clone(), origin))
         })
