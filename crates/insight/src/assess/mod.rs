@@ -561,7 +561,8 @@ fn same_process(track: &Track, service: &Recognised, _: &ByPid<'_>) -> bool {
     main.is_some() && track.main() == main
 }
 
-/// A service that is gone, and one of the same program on the same port or Unix socket, or on none yet.
+/// A service that is gone, and one of the same program on the same port or Unix socket, or on none yet. Who watches a
+/// service and starts it anew is often of the same program: what merely stands in is not it.
 fn come_back(track: &Track, service: &Recognised, processes: &ByPid<'_>) -> bool {
     let pids = || track.seen.pids.iter();
     let is_gone = || {
@@ -575,7 +576,12 @@ fn come_back(track: &Track, service: &Recognised, processes: &ByPid<'_>) -> bool
     let has_place = service.ports.is_empty()
         || service.ports.iter().any(|p| track.seen.ports.contains(p))
         || service.listeners.iter().any(is_shared);
-    !service.program.is_empty() && track.seen.program == service.program && has_place && is_gone()
+    let only_stands_in = service.kind == "process" && track.seen.kind != "process";
+    !service.program.is_empty()
+        && track.seen.program == service.program
+        && !only_stands_in
+        && has_place
+        && is_gone()
 }
 
 #[cfg(test)]

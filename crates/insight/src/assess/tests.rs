@@ -2203,3 +2203,21 @@ fn who_is_known_to_start_quickly_and_idles_is_not_waited_for_a_minute() {
         assert_eq!(told, health, "{words}");
     }
 }
+
+#[test]
+fn who_watches_a_service_is_not_that_service_come_back() {
+    let watched = Scene::new()
+        .process(1, 0, "/usr/bin/node", &["node", "--watch", "server.js"])
+        .process(16, 1, "/usr/bin/node", &["/usr/bin/node", "server.js"])
+        .tcp("0.0.0.0", 3000, &[16]);
+    let mut play = Play::healthy(watched.clone());
+    play.wait(6_000);
+    play.see(watched.without(16));
+    let report = play.report();
+    assert_eq!(report.services.len(), 1);
+    let service = &report.services[0];
+    assert_eq!(
+        (service.kind.as_str(), service.health),
+        ("node", Health::Unhealthy)
+    );
+}
