@@ -101,7 +101,14 @@ pub(crate) fn judge(track: &Track, now: Timestamp) -> Judgement {
     // Stable: of equals, the earlier truth is the deeper cause.
     sort_by_key(&mut facts, |fact| std::cmp::Reverse(weight(fact.health)));
     let mut evidence: Vec<Untrusted> = facts.iter().map(|fact| sentence(&fact.words)).collect();
-    evidence.extend(track.seen.evidence.iter().cloned());
+    match (track.presence, &track.seen.executable) {
+        // What was seen of it does not hold any more, but for one thing.
+        (Presence::Ended { .. }, Some(path)) => {
+            evidence.push(sentence(format!("it ran {path:.200}")));
+        }
+        (Presence::Ended { .. }, None) => {}
+        _ => evidence.extend(track.seen.evidence.iter().cloned()),
+    }
     evidence.truncate(MAX_EVIDENCE);
     Judgement {
         health: facts.first().map_or(Health::Unknown, |fact| fact.health),
@@ -203,6 +210,9 @@ fn processes(track: &Track) -> Option<Fact> {
     let total = track.seen.pids.len();
     let words = match condition.stopped.len() {
         1 => format!("pid {first} is stopped (SIGSTOP)"),
+        number if number == total => {
+            format!("all its {total} processes are stopped (SIGSTOP), pid {first} among them")
+        }
         number => format!(
             "{number} of its {total} processes are stopped (SIGSTOP), pid {first} among them"
         ),
