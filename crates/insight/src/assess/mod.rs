@@ -32,6 +32,7 @@ use diogenes_proto::{
     Timestamp, Transport, Untrusted,
 };
 
+use crate::catalogue::Kind;
 use crate::order::{ByPid, sort_by_key};
 use crate::own_words::OwnWords;
 use crate::program::Program;
@@ -537,7 +538,8 @@ fn successor(
 /// start the server without its port, fill it, stop it, and become it. Source: the entrypoints of the official images of
 /// PostgreSQL, MySQL and MariaDB.
 fn is_prelude(snapshot: &Snapshot, gone: &Recognised) -> bool {
-    let had_less = gone.entry.is_some_and(|entry| entry.default_port.is_some())
+    let is_database = |entry: &Kind| entry.role == "db" && entry.default_port.is_some();
+    let had_less = gone.entry.is_some_and(is_database)
         && !gone.listeners.is_empty()
         && gone
             .listeners
