@@ -336,6 +336,9 @@ impl Task {
             _ => MAX_SCAN_INTERVAL.min(self.scan_interval * 2),
         };
         self.next_scan = Instant::now() + self.scan_interval;
+        if let Some(time) = self.assessor.awaits_successor(self.clock.now()) {
+            self.look_within(time);
+        }
         let main = || other.into_iter().chain(self.assessor.main_pids());
         self.scanner.attend(main().take(MAX_WATCHED));
         self.watch.only(main());

@@ -34,12 +34,22 @@ const MAX_HUNG: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Frameworks {
     root: PathBuf,
-    /// By ascending id. None: not read yet.
-    known: Vec<(Id, Option<Vec<&'static str>>)>,
+    /// By ascending id.
+    known: Vec<Known>,
     waiting: VecDeque<Job>,
     running: Option<Running>,
     hung: usize,
     read: fn(&Path, &Job) -> Vec<&'static str>,
+}
+
+/// One process whose source was found.
+#[derive(Debug)]
+struct Known {
+    id: Id,
+    /// What it runs: a launcher may become another program, `bundle exec` or `poetry run`, and stays the same process.
+    program: Program,
+    /// None: not read yet.
+    found: Option<Vec<&'static str>>,
 }
 
 /// One program to be read.
@@ -100,52 +110,60 @@ impl Frameworks {
         }
     }
 
-    /// Takes note of a process. `working_directory` is asked only where there is a source to be found.
+    /// Takes note of a process, and of what it became. A title that names no source hides what is known, and ends it not.
+    /// `working_directory` is asked only where there is a source to be found.
     pub(crate) fn consider(
         &mut self,
         id: Id,
         argv: &[Vec<u8>],
         working_directory: impl FnOnce() -> Option<Vec<u8>>,
     ) {
-        let Err(place) = self.place(id) else {
-            return;
-        };
         let Some(program) = launch::program(argv) else {
             return;
         };
-        if let Program::Told(framework) = program {
-            self.known.insert(place, (id, Some(vec![framework])));
-            return;
-        }
-        let Some(working_directory) = working_directory() else {
-            return;
+        let place = match self.place(id) {
+            Ok(place) if self.known[place].program == program => return,
+            Ok(place) => {
+                self.known.remove(place);
+                place
+            }
+            Err(place) => place,
         };
-        self.known.insert(place, (id, None));
-        self.waiting.push_back(Job {
-            id,
-            program,
-            working_directory: PathBuf::from(
-                String::from_utf8_lossy(&working_directory).into_owned(),
-            ),
-        });
+        let mut found = None;
+        if let Program::Told(framework) = program {
+            found = Some(vec![framework]);
+        } else {
+            let Some(working_directory) = working_directory() else {
+                return;
+            };
+            self.waiting.push_back(Job {
+                id,
+                program: program.clone(),
+                working_directory: PathBuf::from(
+                    String::from_utf8_lossy(&working_directory).into_owned(),
+                ),
+            });
+        }
+        let known = Known { id, program, found };
+        self.known.insert(place, known);
     }
 
     /// Forgets the processes that are gone.
     pub(crate) fn retain(&mut self, mut lives: impl FnMut(Id) -> bool) {
-        self.known.retain(|(id, _)| lives(*id));
+        self.known.retain(|known| lives(known.id));
         self.waiting.retain(|job| lives(job.id));
     }
 
     /// What a process was found to import; empty also where it is not known yet.
     pub(crate) fn found(&self, id: Id) -> Vec<String> {
-        let found = self.place(id).ok().map(|place| &self.known[place].1);
+        let found = self.place(id).ok().map(|place| &self.known[place].found);
         let names = found.into_iter().flatten().flatten();
         names.map(|&name| name.to_owned()).collect()
     }
 
     /// Where a process stands among the known; else where it would.
     fn place(&self, id: Id) -> Result<usize, usize> {
-        self.known.binary_search_by_key(&id, |&(id, _)| id)
+        self.known.binary_search_by_key(&id, |known| known.id)
     }
 
     /// Starts what is to be read and waits for the results, no longer than `wait`.
@@ -164,12 +182,15 @@ impl Frameworks {
                 break;
             };
             running.sign_of_life = Instant::now();
-            running.outstanding.pop_front();
+            let job = running.outstanding.pop_front();
             if running.outstanding.is_empty() {
                 self.running = None;
             }
-            if let Ok(place) = self.place(id) {
-                self.known[place].1 = Some(found);
+            // It may have become another program meanwhile.
+            if let Ok(place) = self.place(id)
+                && job.is_some_and(|job| job.program == self.known[place].program)
+            {
+                self.known[place].found = Some(found);
             }
         }
         if self.hung > 0 {
@@ -265,6 +286,31 @@ mod tests {
         assert!(gaps.is_empty());
         frameworks.retain(|id| id == (8, 1));
         assert!(frameworks.known.is_empty());
+    }
+
+    #[test]
+    fn what_a_launcher_becomes_is_read_in_its_place() {
+        let mut frameworks = Frameworks::new(Path::new("/nonexistent"));
+        frameworks.read = |_, job| match &job.program {
+            Program::RubyFile(file) if file == "config.ru" => vec!["sinatra"],
+            _ => Vec::new(),
+        };
+        let (wait, mut gaps) = (Duration::from_secs(5), Vec::new());
+        consider(&mut frameworks, 7, "ruby /usr/bin/bundle exec rackup");
+        frameworks.collect(wait, &mut gaps);
+        assert!(frameworks.found((7, 1)).is_empty());
+        consider(&mut frameworks, 7, "/usr/bin/ruby /usr/bin/rackup");
+        consider(&mut frameworks, 8, "ruby /usr/bin/bundle exec rackup");
+        consider(&mut frameworks, 8, "/usr/bin/ruby /usr/bin/rackup");
+        frameworks.collect(wait, &mut gaps);
+        assert_eq!(frameworks.found((7, 1)), ["sinatra"]);
+        assert_eq!(
+            frameworks.found((8, 1)),
+            ["sinatra"],
+            "read twice, in order"
+        );
+        consider(&mut frameworks, 7, "my own title");
+        assert_eq!(frameworks.found((7, 1)), ["sinatra"]);
     }
 
     #[test]

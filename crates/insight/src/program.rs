@@ -235,6 +235,11 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// Whether it is a shell that runs a script.
+    pub(crate) fn is_script(&self) -> bool {
+        matches!(self.interpreted, Some((Language::Shell, Runs::Script(_))))
+    }
+
     /// Whether an interpreter of this language runs what an installer has named so. Python, Ruby, Perl and Lua
     /// install commands into a folder for programs; a script of that name elsewhere is somebody's own.
     pub(crate) fn runs_installed(&self, language: Language, name: &str) -> bool {

@@ -30,6 +30,7 @@ pub mod http;
 mod kafka;
 mod ldap;
 mod line;
+mod memcached;
 mod mongodb;
 mod mqtt;
 mod mysql;
@@ -101,6 +102,9 @@ pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
         read_bytes: limits.read_bytes,
     };
     let conversation = async {
+        if spec.kind == ProbeKind::Memcached {
+            return memcached::converse(&connector).await;
+        }
         if let Some(script) = script::of(spec.kind) {
             return script::converse(&connector, script).await;
         }

@@ -225,6 +225,12 @@ async fn verdicts() {
             "Too many",
         ),
         (Memcached, Answers(b"ERROR\r\n"), Garbled, "something else"),
+        (
+            Memcached,
+            IsSilent,
+            Silent,
+            "no answer to version in 700 ms",
+        ),
         (Smtp, Greets(b"220 box ESMTP Postfix\r\n"), Alive, "Postfix"),
         (Smtp, Greets(b"421 too busy\r\n"), Failing, "too busy"),
         (Smtp, Floods, Garbled, "something else"),

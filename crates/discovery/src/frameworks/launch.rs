@@ -69,7 +69,13 @@ pub(super) fn program(argv: &[Vec<u8>]) -> Option<Program> {
         .iter()
         .map(|word| String::from_utf8_lossy(word))
         .collect();
-    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    let mut words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    // What is left of a command line behind a title.
+    while words.pop_if(|word| word.is_empty()).is_some() {}
+    of_words(&words)
+}
+
+fn of_words(words: &[&str]) -> Option<Program> {
     let (first, rest) = words.split_first()?;
     // gunicorn sets its title where it can: "gunicorn: worker [main:app]".
     if let Some(title) = first.strip_prefix("gunicorn: ") {
@@ -84,8 +90,16 @@ pub(super) fn program(argv: &[Vec<u8>]) -> Option<Program> {
         name if is_interpreter(name, "ruby") => ruby(rest),
         name if is_interpreter(name, "python") || is_interpreter(name, "pypy") => python(rest),
         "node" | "nodejs" | "bun" => node(rest),
-        name => tool(name, rest),
+        name if RACK_SERVERS.contains(&name) => Some(Program::RubyFile(RACK_FILE.to_owned())),
+        name => tool(name, rest).or_else(|| titled(first, rest)),
     }
+}
+
+/// A title that reads as a command line: pm2 calls its workers `node /srv/app.js` (lib/ProcessContainer.js), and Bundler
+/// what it has loaded by its path and arguments (lib/bundler/cli/exec.rb).
+fn titled(title: &str, rest: &[&str]) -> Option<Program> {
+    let words: Vec<&str> = title.split_ascii_whitespace().collect();
+    (rest.is_empty() && words.len() > 1).then(|| of_words(&words))?
 }
 
 fn python(mut words: &[&str]) -> Option<Program> {
@@ -281,6 +295,17 @@ mod tests {
         }
         let title = b"gunicorn: worker [main:app]".to_vec();
         assert_eq!(program(&[title]), in_module("main", None));
+        for (title, expected) in [
+            ("node /srv/app/server.js", script("/srv/app/server.js")),
+            (
+                "/usr/local/bundle/bin/rackup -o 0.0.0.0",
+                Some(Program::RubyFile("config.ru".into())),
+            ),
+            ("PM2 v5.3.0: God Daemon (/root/.pm2)", None),
+        ] {
+            let argv = [title.as_bytes().to_vec(), Vec::new(), Vec::new()];
+            assert_eq!(program(&argv), expected, "{title}");
+        }
         let title = b"puma 5.6.5 (tcp://0.0.0.0:9292) [shop]".to_vec();
         assert_eq!(
             program(&[title]),

@@ -101,7 +101,14 @@ pub(crate) fn judge(track: &Track, now: Timestamp) -> Judgement {
     // Stable: of equals, the earlier truth is the deeper cause.
     sort_by_key(&mut facts, |fact| std::cmp::Reverse(weight(fact.health)));
     let mut evidence: Vec<Untrusted> = facts.iter().map(|fact| sentence(&fact.words)).collect();
-    evidence.extend(track.seen.evidence.iter().cloned());
+    match (track.presence, &track.seen.executable) {
+        // What was seen of it does not hold any more, but for one thing.
+        (Presence::Ended { .. }, Some(path)) => {
+            evidence.push(sentence(format!("it ran {path:.200}")));
+        }
+        (Presence::Ended { .. }, None) => {}
+        _ => evidence.extend(track.seen.evidence.iter().cloned()),
+    }
     evidence.truncate(MAX_EVIDENCE);
     Judgement {
         health: facts.first().map_or(Health::Unknown, |fact| fact.health),
@@ -143,12 +150,16 @@ fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
             };
             let mut words = format!("{process} ended at {}{port}", clock(at, now));
             if let Some((pid, at)) = absence.successor {
-                let age = span(now.since(at));
+                let age = span(now.since(track.succeeds_at(at)));
                 words += &format!(
                     "; pid {pid} was started in its place {age} ago, and does not listen yet"
                 );
             }
-            if track.is_succeeded(now) {
+            let is_awaited = absence.successor.is_none() && track.is_over_but_awaited(now);
+            if is_awaited {
+                words += "; the script that may have started it goes on";
+            }
+            if is_awaited || track.is_succeeded(now) {
                 return Some(fact(Health::Starting, words));
             }
             Some(Fact {
@@ -199,6 +210,9 @@ fn processes(track: &Track) -> Option<Fact> {
     let total = track.seen.pids.len();
     let words = match condition.stopped.len() {
         1 => format!("pid {first} is stopped (SIGSTOP)"),
+        number if number == total => {
+            format!("all its {total} processes are stopped (SIGSTOP), pid {first} among them")
+        }
         number => format!(
             "{number} of its {total} processes are stopped (SIGSTOP), pid {first} among them"
         ),
@@ -343,7 +357,7 @@ fn unasked(track: &Track, now: Timestamp) -> Fact {
         );
     }
     match track.age(now) {
-        Some(age) if age < track.listens_by() => fact(
+        Some(age) if age < track.listens_by(now) => fact(
             Health::Starting,
             format!("it started {} ago and does not listen yet", span(age)),
         ),

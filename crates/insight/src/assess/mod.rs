@@ -28,18 +28,21 @@ mod track;
 use std::time::Duration;
 
 use diogenes_proto::{
-    Background, Health, Origin, PastStart, ProbeOutcome, ProbeSpec, Snapshot, Timestamp, Untrusted,
+    Background, Health, Listener, Origin, PastStart, ProbeOutcome, ProbeSpec, Process, Snapshot,
+    Timestamp, Transport, Untrusted,
 };
 
+use crate::catalogue::Kind;
 use crate::order::{ByPid, sort_by_key};
 use crate::own_words::OwnWords;
+use crate::program::Program;
 use crate::recognise::origin::origin;
 use crate::recognise::{Recognised, program_of, recognise_counting, unique};
 use condition::Condition;
 use container::Container;
 use posture::Posture;
 pub(crate) use report::ROLES;
-use track::{Absence, Presence, Track};
+use track::{Absence, PRELUDE, Presence, Track};
 
 /// Most services that are remembered after they are gone.
 const MAX_GONE: usize = 32;
@@ -99,7 +102,7 @@ impl Assessor {
         self.posture = Posture::of(snapshot);
         let (seen, beyond) = recognise_counting(snapshot, &self.words);
         self.beyond = beyond;
-        let matches = self.matches(&seen);
+        let matches = self.matches(&seen, &processes);
         let mut is_seen = vec![false; self.tracks.len()];
         let were_running: Vec<bool> = self.tracks.iter().map(Track::is_running).collect();
         let mut fresh = Vec::new();
@@ -160,10 +163,12 @@ impl Assessor {
             }
             let is_zombie = |pid: &u32| processes.get(*pid).is_some_and(|p| p.state == 'Z');
             let zombie = track.seen.pids.first().copied().filter(is_zombie);
+            let is_prelude = track.was_prelude() || is_prelude(snapshot, &track.seen);
             let absence = Absence {
                 port_taken,
                 zombie,
-                successor: successor(snapshot, &track.seen, &known),
+                is_prelude,
+                successor: successor(snapshot, &track.seen, &known, is_prelude),
             };
             track.missed(lives, absence, now);
         }
@@ -270,9 +275,16 @@ impl Assessor {
             let (pid, _) = track.main().filter(|_| track.is_unexamined())?;
             let main = snapshot.processes.iter().find(|p| p.container_pid == pid)?;
             track.learnt.looked_up = true;
+            // A manager of processes does not load what they load, and lies elsewhere.
+            let own = || {
+                let pids = track.seen.pids.iter();
+                pids.filter_map(|&pid| snapshot.processes.iter().find(|p| p.container_pid == pid))
+            };
+            let loads = |p: &&Process| p.frameworks.iter().any(|name| name == track.seen.kind);
+            let loader = own().find(loads);
             let origin = Origin {
                 wants_version: track.learnt.version.is_none(),
-                ..origin(main, track.seen.entry)
+                ..origin(loader.unwrap_or(main), track.seen.entry)
             };
             Some((track.key.clone(), origin))
         })
@@ -337,6 +349,14 @@ impl Assessor {
             .and_then(Track::probe)
     }
 
+    /// When to look again, because what ended may have been a prelude: whoever it prepared takes its place at once. None
+    /// where nobody is awaited.
+    #[must_use]
+    pub fn awaits_successor(&self, now: Timestamp) -> Option<Duration> {
+        let awaits = |track: &Track| track.is_over_but_awaited(now);
+        self.tracks.iter().any(awaits).then_some(PRELUDE / 4)
+    }
+
     /// The main process of each service that is there: those whose end must be noticed at once.
     pub fn main_pids(&self) -> impl Iterator<Item = u32> + '_ {
         let present = self.tracks.iter().filter(|t| t.is_running());
@@ -345,10 +365,11 @@ impl Assessor {
 
     /// Which track each recognised service is, if any. Three rounds, from the surest sign to the weakest: the
     /// same process; the same key; the same program come back.
-    fn matches(&self, seen: &[Recognised]) -> Vec<Option<usize>> {
+    fn matches(&self, seen: &[Recognised], processes: &ByPid<'_>) -> Vec<Option<usize>> {
         let mut matches = vec![None; seen.len()];
         let mut taken = vec![false; self.tracks.len()];
         for sign in [same_process, same_key, come_back] {
+            let sign = |track: &Track, service: &_| sign(track, service, processes);
             for (service, found) in seen.iter().zip(&mut matches) {
                 if found.is_some() {
                     continue;
@@ -494,11 +515,16 @@ fn is_remnant(service: &Recognised, members: &[u32]) -> bool {
 }
 
 /// Who runs the program of a service since that was started, and is of none of the services, whose processes are
-/// `known`, ascending: it may take the service's place.
-fn successor(snapshot: &Snapshot, gone: &Recognised, known: &[u32]) -> Option<(u32, Timestamp)> {
+/// `known`, ascending: it may take the service's place. After a prelude it may also be who was there before, as a script.
+fn successor(
+    snapshot: &Snapshot,
+    gone: &Recognised,
+    known: &[u32],
+    is_prelude: bool,
+) -> Option<(u32, Timestamp)> {
     let before = gone.started_at.filter(|_| !gone.program.is_empty())?;
     let candidates = snapshot.processes.iter().filter(|p| {
-        p.started_at > before
+        (is_prelude || p.started_at > before)
             && p.state != 'Z'
             && known.binary_search(&p.container_pid).is_err()
             && !gone.pids.contains(&p.container_pid)
@@ -508,23 +534,56 @@ fn successor(snapshot: &Snapshot, gone: &Recognised, known: &[u32]) -> Option<(u
     Some((eldest.container_pid, eldest.started_at))
 }
 
-fn same_key(track: &Track, service: &Recognised) -> bool {
+/// Whether a service was perhaps there only for a script to prepare it, and ended as it was to: entrypoints of databases
+/// start the server without its port, fill it, stop it, and become it. Source: the entrypoints of the official images of
+/// PostgreSQL, MySQL and MariaDB.
+fn is_prelude(snapshot: &Snapshot, gone: &Recognised) -> bool {
+    let is_database = |entry: &Kind| entry.role == "db" && entry.default_port.is_some();
+    let had_less = gone.entry.is_some_and(is_database)
+        && !gone.listeners.is_empty()
+        && gone
+            .listeners
+            .iter()
+            .all(|l| l.transport == Transport::Unix);
+    let is_elder = |p: &&Process| {
+        let is_older = gone.started_at.is_some_and(|at| p.started_at <= at);
+        is_older && p.state != 'Z' && !gone.pids.contains(&p.container_pid)
+    };
+    let is_script = |p: &Process| Program::of(p).is_some_and(|p| p.is_script());
+    let mut elders = snapshot.processes.iter().filter(is_elder);
+    had_less && elders.any(|p| is_script(p) || program_of(p) == gone.program)
+}
+
+fn same_key(track: &Track, service: &Recognised, _: &ByPid<'_>) -> bool {
     track.key == service.key
 }
 
-fn same_process(track: &Track, service: &Recognised) -> bool {
+fn same_process(track: &Track, service: &Recognised, _: &ByPid<'_>) -> bool {
     let main = service.pids.first().copied().zip(service.started_at);
     main.is_some() && track.main() == main
 }
 
-/// A service that is gone, and one of the same program on the same port, or on none yet.
-fn come_back(track: &Track, service: &Recognised) -> bool {
-    let has_port =
-        service.ports.is_empty() || service.ports.iter().any(|p| track.seen.ports.contains(p));
-    track.presence != Presence::Running
-        && !service.program.is_empty()
+/// A service that is gone, and one of the same program on the same port or Unix socket, or on none yet. Who watches a
+/// service and starts it anew is often of the same program: what merely stands in is not it.
+fn come_back(track: &Track, service: &Recognised, processes: &ByPid<'_>) -> bool {
+    let pids = || track.seen.pids.iter();
+    let is_gone = || {
+        let is_left = track.presence == Presence::Running;
+        !is_left || !pids().any(|&pid| lives(track, pid, processes))
+    };
+    let is_shared = |l: &Listener| {
+        let mut before = track.seen.listeners.iter();
+        l.path.is_some() && before.any(|old| old.path == l.path)
+    };
+    let has_place = service.ports.is_empty()
+        || service.ports.iter().any(|p| track.seen.ports.contains(p))
+        || service.listeners.iter().any(is_shared);
+    let only_stands_in = service.kind == "process" && track.seen.kind != "process";
+    !service.program.is_empty()
         && track.seen.program == service.program
-        && has_port
+        && !only_stands_in
+        && has_place
+        && is_gone()
 }
 
 #[cfg(test)]

@@ -2111,3 +2111,175 @@ fn a_redis_that_watches_others_is_a_sentinel() {
     });
     assert_eq!(play.report().services[0].kind, "redis-sentinel");
 }
+
+/// A database below an entrypoint that fills it first: pid 9 serves the Unix socket alone.
+fn being_filled() -> Scene {
+    Scene::new()
+        .process(1, 0, "/usr/bin/dash", &["sh", "/keep.sh"])
+        .process(
+            7,
+            1,
+            "/usr/bin/bash",
+            &["bash", "/entrypoint.sh", "postgres"],
+        )
+        .process(
+            9,
+            1,
+            "/usr/lib/postgresql/15/bin/postgres",
+            &["postgres", "-c", "x"],
+        )
+        .unix("/run/postgresql/.s.PGSQL.5432", &[9])
+}
+
+/// The same once the entrypoint has become the server.
+fn filled(listens: bool) -> Scene {
+    let scene = Scene::new()
+        .process(1, 0, "/usr/bin/dash", &["sh", "/keep.sh"])
+        .process(7, 1, "/usr/lib/postgresql/15/bin/postgres", &["postgres"]);
+    match listens {
+        true => scene
+            .tcp("0.0.0.0", 5432, &[7])
+            .unix("/run/postgresql/.s.PGSQL.5432", &[7]),
+        false => scene,
+    }
+}
+
+#[test]
+fn a_server_that_was_there_to_be_filled_has_not_crashed() {
+    let mut play = Play::healthy(being_filled());
+    play.wait(6_000);
+    play.see(being_filled().without(9));
+    let (health, words) = play.first();
+    assert_eq!(health, Health::Starting, "{words}");
+    assert!(
+        words.ends_with("the script that may have started it goes on"),
+        "{words}"
+    );
+    assert!(play.assessor.awaits_successor(at(play.now_ms)).is_some());
+    play.wait(200);
+    play.see(filled(false));
+    let (health, words) = play.first();
+    assert_eq!(health, Health::Starting, "{words}");
+    assert!(
+        words.contains("pid 7 was started in its place 0 s ago"),
+        "{words}"
+    );
+    play.wait(1_000);
+    play.see(filled(true));
+    play.wait(2_000);
+    play.probe(answers());
+    let report = play.report();
+    assert_eq!(report.services.len(), 1, "nothing is missed");
+    assert_eq!(report.services[0].ports, [5432]);
+    assert_eq!(report.services[0].health, Health::Healthy);
+    let restarts = play.assessor.tracks[0].recent_restarts(at(play.now_ms));
+    assert_eq!(restarts, 0);
+}
+
+#[test]
+fn it_is_known_again_even_if_nobody_saw_it_gone() {
+    let mut play = Play::healthy(being_filled());
+    play.wait(6_000);
+    play.see(filled(true));
+    assert_eq!(play.report().services.len(), 1);
+}
+
+#[test]
+fn who_has_only_a_unix_socket_and_does_not_come_back_is_told_within_a_second() {
+    let mut play = Play::healthy(being_filled());
+    play.wait(6_000);
+    play.see(being_filled().without(9));
+    assert_eq!(
+        play.assessor.next(at(play.now_ms)),
+        Some(at(play.now_ms + 600))
+    );
+    play.wait(600);
+    play.look();
+    assert_eq!(play.first().0, Health::Unhealthy);
+    // Without a script there is nobody who could have meant it so.
+    let below_tini = being_filled().without(7).with_pid(1, |p| {
+        p.executable = Some("/usr/bin/tini".into());
+        p.command = vec!["tini".into()];
+    });
+    let mut play = Play::healthy(below_tini.clone());
+    play.wait(6_000);
+    play.see(below_tini.without(9));
+    assert_eq!(play.first().0, Health::Unhealthy);
+}
+
+#[test]
+fn a_master_without_workers_is_asked_at_once() {
+    let workers = |owners: &[u32]| {
+        let mut scene = Scene::new()
+            .process(
+                7,
+                1,
+                "/usr/bin/python3.11",
+                &["python3", "-m", "uvicorn", "main:app"],
+            )
+            .tcp("0.0.0.0", 8000, owners);
+        if owners.contains(&9) {
+            scene = scene.process(9, 7, "/usr/bin/python3.11", &["python3", "-c", "spawn"]);
+        }
+        scene
+    };
+    let mut play = Play::healthy(workers(&[7, 9]));
+    play.wait(2_000);
+    play.look();
+    assert_eq!(play.probe(answers()), 0, "nothing has changed");
+    play.see(workers(&[7]));
+    assert_eq!(play.probe(silence()), 1);
+}
+
+#[test]
+fn who_is_known_to_start_quickly_and_idles_is_not_waited_for_a_minute() {
+    let server = |pid: u32, started_ms: u64, cpu_ms: u64| {
+        Scene::new()
+            .process(
+                pid,
+                1,
+                "/usr/bin/python3.11",
+                &["python3", "-m", "uvicorn", "main:app"],
+            )
+            .with(|p| {
+                p.started_at = at(started_ms);
+                p.cpu_ms = cpu_ms;
+            })
+    };
+    for (cpu_ms, health) in [(700, Health::Unhealthy), (6_000, Health::Starting)] {
+        let mut play = Play {
+            assessor: Assessor::new(),
+            scene: server(7, 0, 100),
+            now_ms: 200,
+        };
+        play.look();
+        play.wait(2_000);
+        play.see(server(7, 0, 700).tcp("0.0.0.0", 8000, &[7]));
+        play.wait(1_000);
+        play.probe(answers());
+        play.wait(60_000);
+        play.see(server(8, play.now_ms, 100));
+        play.wait(15_500);
+        play.see(server(8, 63_200, cpu_ms));
+        let (told, words) = play.first();
+        assert_eq!(told, health, "{words}");
+    }
+}
+
+#[test]
+fn who_watches_a_service_is_not_that_service_come_back() {
+    let watched = Scene::new()
+        .process(1, 0, "/usr/bin/node", &["node", "--watch", "server.js"])
+        .process(16, 1, "/usr/bin/node", &["/usr/bin/node", "server.js"])
+        .tcp("0.0.0.0", 3000, &[16]);
+    let mut play = Play::healthy(watched.clone());
+    play.wait(6_000);
+    play.see(watched.without(16));
+    let report = play.report();
+    assert_eq!(report.services.len(), 1);
+    let service = &report.services[0];
+    assert_eq!(
+        (service.kind.as_str(), service.health),
+        ("node", Health::Unhealthy)
+    );
+}

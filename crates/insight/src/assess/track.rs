@@ -26,6 +26,8 @@ const LOADING_PERCENT: u32 = 5;
 const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this may have been a launcher, where that shows in nothing else.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
+/// How long whoever a prelude has prepared may take to be there: less than within which an end is promised to be told.
+pub(crate) const PRELUDE: Duration = Duration::from_millis(600);
 /// The window in which restarts make a crash loop.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
 
@@ -55,6 +57,8 @@ pub(crate) struct Absence {
     pub(crate) port_taken: bool,
     /// Its main process, where it is dead and its parent has not reaped it (state Z; proc(5)).
     pub(crate) zombie: Option<u32>,
+    /// Whether it may have been there only to be prepared for another, which is to take its place at once.
+    pub(crate) is_prelude: bool,
     /// Who runs the same program since, and is no service yet: pid and start.
     pub(crate) successor: Option<(u32, Timestamp)>,
 }
@@ -227,9 +231,19 @@ impl Track {
         }
     }
 
-    /// How long it may take to listen at all, where it is known to.
-    pub(crate) fn listens_by(&self) -> Duration {
+    /// How long it may take to listen at all, where it is known to. One of which it is known that it needs less, and that
+    /// does nothing, waits for somebody who does not come.
+    pub(crate) fn listens_by(&self, now: Timestamp) -> Duration {
+        let is_idle = || self.age(now).is_some_and(|age| !self.is_at_work(age));
+        if self.start.took().is_some() && is_idle() {
+            return self.start.grace(GRACE);
+        }
         self.start.grace(LISTENS_BY)
+    }
+
+    /// Whether it has been busy for the share of its life that one is who loads.
+    fn is_at_work(&self, age: Duration) -> bool {
+        u128::from(self.condition.cpu_ms) * 100 >= age.as_millis() * u128::from(LOADING_PERCENT)
     }
 
     /// Whether a failure is part of its start: it does not speak yet, or what it depends on may be starting too.
@@ -245,10 +259,8 @@ impl Track {
     /// Whether it has never answered, and has been too busy for that: large applications load for a while. One that
     /// hangs uses no CPU time, so that its share of its life shrinks.
     pub(crate) fn is_still_loading(&self, now: Timestamp) -> bool {
-        let is_at_work = |age: Duration| {
-            u128::from(self.condition.cpu_ms) * 100 >= age.as_millis() * u128::from(LOADING_PERCENT)
-        };
-        let in_time = |age: &Duration| *age < self.listens_by();
+        let in_time = |age: &Duration| *age < self.listens_by(now);
+        let is_at_work = |age| self.is_at_work(age);
         !self.proven && self.age(now).filter(in_time).is_some_and(is_at_work)
     }
 
@@ -289,7 +301,9 @@ impl Track {
 
         if is_reborn && self.seen.started_at.is_some() {
             // Its start may have been noticed before it was anything.
-            if !main_lives && main_of(&seen) != self.successor() {
+            let is_awaited = main_of(&seen) == self.successor();
+            let is_planned = seen.started_at.is_some_and(|at| self.is_elder(at));
+            if !main_lives && !is_awaited && !is_planned {
                 self.restarted(now);
             }
             self.failures = 0;
@@ -315,9 +329,12 @@ impl Track {
             self.outcome = None;
             self.failures = 0;
         }
+        // Its workers are gone, and who is left may be their master alone, who accepts nobody.
+        let is_left_alone = holders(&self.seen) > 1 && holders(&seen) == 1;
         if is_back || has_other_listeners {
             self.schedule.settle(now);
         } else if is_reborn
+            || is_left_alone
             || is_other_kind
             || goes_on
             || is_asked_otherwise
@@ -379,8 +396,34 @@ impl Track {
 
     /// Whether it is gone, and who takes its place may need some more time to listen.
     pub(crate) fn is_succeeded(&self, now: Timestamp) -> bool {
-        let in_time = |(_, at)| now.since(at) < self.grace();
+        let in_time = |(_, at)| now.since(self.succeeds_at(at)) < self.grace();
         self.successor().is_some_and(in_time) && !self.is_crash_looping(now)
+    }
+
+    /// Whether who started at this moment was there before it: no restart brought it, but a script has become it.
+    fn is_elder(&self, started_at: Timestamp) -> bool {
+        self.seen.started_at.is_some_and(|own| started_at <= own)
+    }
+
+    /// When a successor began to be one that started at `started_at`.
+    pub(crate) fn succeeds_at(&self, started_at: Timestamp) -> Timestamp {
+        match self.presence {
+            Presence::Ended { at, .. } if self.is_elder(started_at) => at,
+            _ => started_at,
+        }
+    }
+
+    /// Whether it is gone, and was perhaps there only to be prepared for another.
+    pub(crate) fn was_prelude(&self) -> bool {
+        matches!(self.presence, Presence::Ended { absence, .. } if absence.is_prelude)
+    }
+
+    /// Whether it is gone, and whom it was to prepare may not be there yet.
+    pub(crate) fn is_over_but_awaited(&self, now: Timestamp) -> bool {
+        match self.presence {
+            Presence::Ended { at, absence } => absence.is_prelude && now.since(at) < PRELUDE,
+            Presence::Running | Presence::Deaf { .. } => false,
+        }
     }
 
     fn restarted(&mut self, now: Timestamp) {
@@ -396,7 +439,8 @@ impl Track {
         self.stuck = None;
         self.full_since = None;
         self.activity = None;
-        if absence.successor.is_some() && absence.successor != self.successor() {
+        let is_other = absence.successor.is_some() && absence.successor != self.successor();
+        if is_other && !absence.successor.is_some_and(|(_, at)| self.is_elder(at)) {
             self.restarted(now);
         }
         self.presence = match self.presence {
@@ -781,14 +825,23 @@ impl Track {
         self.judgement = judgement;
     }
 
-    /// When time alone changes its health: at the end of its grace.
+    /// When time alone changes its health: at the end of its grace, or of what is waited for.
     pub(crate) fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let started_at = match self.presence {
-            Presence::Running => self.seen.started_at,
-            Presence::Deaf { .. } | Presence::Ended { .. } => self.successor().map(|(_, at)| at),
+        let ends = match self.presence {
+            Presence::Running => {
+                let until = |time| Some(after(self.seen.started_at?, time));
+                let is_to_listen = self.seen.listeners.is_empty();
+                let listens_by = is_to_listen.then(|| self.listens_by(now));
+                [until(self.grace()), listens_by.and_then(until)]
+            }
+            Presence::Ended { at, absence } => [
+                absence.is_prelude.then(|| after(at, PRELUDE)),
+                self.successor()
+                    .map(|(_, at)| after(self.succeeds_at(at), self.grace())),
+            ],
+            Presence::Deaf { .. } => [None, None],
         };
-        let end = after(started_at?, self.grace());
-        (end > now).then_some(end)
+        ends.into_iter().flatten().filter(|&end| end > now).min()
     }
 }
 
@@ -824,4 +877,10 @@ fn is_server(product: &Untrusted) -> bool {
 
 fn main_of(seen: &Recognised) -> Option<(u32, Timestamp)> {
     Some((*seen.pids.first()?, seen.started_at?))
+}
+
+/// How many processes hold the listener of a service that most hold.
+fn holders(seen: &Recognised) -> usize {
+    let owners = seen.listeners.iter().map(|l| l.owners.len());
+    owners.max().unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 //! A child joins its parent where it is the same kind of program; or, unknown itself and without a listener of its
 //! own, where it executes the same file (a worker that `multiprocessing` forked), or a helper that the parent's
 //! kind is known to have; or where nothing but its pid tells it from its parent: such a one may well be who listens, as
-//! in Kamailio. Nobody joins a supervisor: what it starts is not part of it. Unknown processes that hold
+//! in Kamailio, and in servers for developers, which start themselves anew whenever a file changes. Nobody joins a supervisor: what it starts is not part of it. Unknown processes that hold
 //! the same listener join too. Two known kinds never join: a socket that leaked from one into the other stays with
 //! the one that has had it longer.
 
@@ -148,8 +148,11 @@ impl<'a> Forest<'a> {
             }
             let is_kin = match (self.claims[parent], self.claims[child]) {
                 // One that does its own work may bind in a child: squid, haproxy, an FTP server's data connection.
-                (Some(parent), Some(child)) => {
-                    parent.kind == child.kind && (!has_own || parent.layer == Layer::Server)
+                (Some(of), Some(kind)) => {
+                    let is_itself = of.layer == Layer::Server
+                        || self.executes_the_same(parent, child)
+                            && self.was_told_the_same(parent, child);
+                    of.kind == kind.kind && (!has_own || is_itself)
                 }
                 (Some(of), None) if is_helper || of.layer == Layer::Supervisor => is_helper,
                 (_, None) if self.introduced[child] && !self.introduced[parent] => false,
@@ -171,10 +174,15 @@ impl<'a> Forest<'a> {
         a.is_some() && a == b
     }
 
-    /// Whether two processes have one command line: one was forked from the other, and executed nothing since.
+    /// Whether two processes have one command line: one was forked from the other, and executed nothing since; or itself
+    /// once more, by another name: Django's and Werkzeug's reloaders start `python3 manage.py runserver` as
+    /// `/usr/bin/python3 manage.py runserver`.
     fn was_told_the_same(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.processes[a].command, &self.processes[b].command);
-        !a.is_empty() && a == b
+        match (a.as_slice(), b.as_slice()) {
+            ([_, a @ ..], [_, b @ ..]) if !a.is_empty() => a == b,
+            (a, b) => !a.is_empty() && a == b,
+        }
     }
 
     fn join_sharers(&mut self, snapshot: &Snapshot) {

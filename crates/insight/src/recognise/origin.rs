@@ -19,9 +19,9 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
     let layer = kind.map_or(Layer::Server, |kind| kind.layer);
     let program = Program::of(main);
     let interpreted = program.and_then(|program| program.interpreted);
-    let serves_itself = kind
-        .zip(program)
-        .is_some_and(|(kind, program)| is_told_to_serve(kind, &program));
+    let serves_itself = kind.zip(program).is_some_and(|(kind, program)| {
+        is_told_to_serve(kind, &program) || is_an_applet(kind, &program)
+    });
     let Some((language, runs)) = interpreted.filter(|_| layer != Layer::Runtime && !serves_itself)
     else {
         origin.files = executable();
@@ -35,6 +35,12 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
         _ => None,
     };
     origin.libraries = kind.map(|kind| kind.kind.into()).into_iter().collect();
+    // Of several services that one library brings, each has a name of its own: celery's beat.
+    if layer != Layer::Framework {
+        let task = kind.and_then(task);
+        let task = task.filter(|&name| kind.is_none_or(|kind| kind.kind != name));
+        origin.libraries.extend(task.map(Untrusted::from));
+    }
     origin.beside = main.command.first().cloned().into_iter().collect();
     match runs {
         Runs::Script(path) => origin.beside.insert(0, path.into()),
@@ -75,6 +81,21 @@ fn is_told_to_serve(kind: &Kind, program: &Program<'_>) -> bool {
 fn commands(kind: &Kind) -> impl Iterator<Item = Untrusted> {
     kind.marks.iter().filter_map(|mark| match mark {
         Mark::Runs(_, name) => Some(format!("/usr/bin/{name}").into()),
+        _ => None,
+    })
+}
+
+/// Whether a program of many names goes by one of them, and is no interpreter then: BusyBox as `httpd`.
+fn is_an_applet(kind: &Kind, program: &Program<'_>) -> bool {
+    let is_of =
+        |mark: &Mark| matches!(*mark, Mark::Applet(&(file, _)) if file == program.executable);
+    kind.marks.iter().any(is_of)
+}
+
+/// The command of which this kind is one task.
+fn task(kind: &Kind) -> Option<&'static str> {
+    kind.marks.iter().find_map(|mark| match *mark {
+        Mark::Task(_, &(name, _)) => Some(name),
         _ => None,
     })
 }
@@ -125,6 +146,20 @@ mod tests {
                 "python3 /usr/bin/uvicorn main:app",
                 &["fastapi"],
                 &[],
+            ),
+            (
+                "celery-beat",
+                "/usr/bin/python3.11",
+                "python3 -m celery -A tasks beat",
+                &["celery-beat", "celery"],
+                &[],
+            ),
+            (
+                "busybox-httpd",
+                "/usr/bin/busybox",
+                "/usr/local/bin/httpd -f -p 8080 -h /srv/www",
+                &[],
+                &["/usr/bin/busybox"],
             ),
             (
                 "php",

@@ -610,3 +610,40 @@ fn a_program_of_several_names_is_called_as_it_was_started() {
         assert_eq!(services[0].name.as_raw(), name, "{comm} {said}");
     }
 }
+
+#[test]
+fn a_reloader_and_the_child_that_serves_are_one_service() {
+    // Django's "manage.py runserver", and "flask run" of a Werkzeug in which the child alone listens.
+    for (parent, child, framework, told) in [
+        (
+            &["python3", "manage.py", "runserver"][..],
+            &["/usr/bin/python3", "manage.py", "runserver"][..],
+            "django",
+            ("django:8000", "Django", "web", 7),
+        ),
+        (
+            &["python3", "-m", "flask", "run"],
+            &["/usr/bin/python3", "-m", "flask", "run"],
+            "flask",
+            ("flask:8000", "Flask", "web", 7),
+        ),
+    ] {
+        let scene = python(7, 1, parent)
+            .with(|p| p.frameworks = vec![framework.to_owned()])
+            .process(9, 7, "/usr/bin/python3.11", child)
+            .with(|p| p.frameworks = vec![framework.to_owned()])
+            .tcp("0.0.0.0", 8000, &[9]);
+        expect(&scene, &[told]);
+        assert_eq!(recognise(&scene.snapshot)[0].pids, [7, 9]);
+    }
+    // What has other arguments is another program, and so is what has none: BusyBox is one file.
+    let scene = python(7, 1, &["python3", "manage.py", "runserver"])
+        .process(9, 7, "/usr/bin/python3.11", &["python3", "other.py"])
+        .tcp("0.0.0.0", 8000, &[9]);
+    assert_eq!(recognise(&scene.snapshot)[0].pids, [9]);
+    let scene = Scene::new()
+        .process(1, 0, "/bin/busybox", &["init"])
+        .process(9, 1, "/bin/busybox", &["other"])
+        .tcp("0.0.0.0", 8000, &[9]);
+    assert_eq!(recognise(&scene.snapshot)[0].pids, [9]);
+}
