@@ -130,6 +130,7 @@ impl Assessor {
                     // What was there before the first look may have listened for long.
                     if self.since.is_some() {
                         track.schedule.settle(now);
+                        track.begins(now);
                     }
                     track.seen_again(service, condition, true, now);
                     fresh.push(track);

@@ -2221,3 +2221,26 @@ fn who_watches_a_service_is_not_that_service_come_back() {
         ("node", Health::Unhealthy)
     );
 }
+
+#[test]
+fn a_script_that_becomes_a_server_has_the_time_of_a_start_from_then_on() {
+    let script = Scene::new().process(7, 0, "/usr/bin/dash", &["sh", "/entrypoint.sh"]);
+    let mut play = Play::healthy(script);
+    play.wait(60_000);
+    play.see(
+        Scene::new()
+            .process(
+                7,
+                0,
+                "/usr/bin/python3.11",
+                &["python3", "-m", "uvicorn", "main:app"],
+            )
+            .tcp("0.0.0.0", 8000, &[7]),
+    );
+    play.wait(1_000);
+    assert_eq!(play.probe(silence()), 1);
+    assert_eq!(play.first().0, Health::Starting);
+    play.wait(15_000);
+    play.probe(silence());
+    assert_ne!(play.first().0, Health::Starting, "no longer than any other");
+}
