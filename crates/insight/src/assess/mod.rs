@@ -392,6 +392,18 @@ impl Assessor {
 
     /// Drops what need not be remembered.
     fn forget(&mut self, now: Timestamp) {
+        // Whom a prelude prepared may have been there before it was quite gone.
+        let is_over = |gone: &Track| {
+            let took_over = |other: &Track| {
+                let started_at = other.seen.started_at.filter(|_| other.is_running());
+                other.seen.program == gone.seen.program
+                    && started_at.is_some_and(|at| gone.is_elder(at))
+            };
+            gone.was_prelude() && self.tracks.iter().any(took_over)
+        };
+        let are_over: Vec<bool> = self.tracks.iter().map(is_over).collect();
+        let mut are_over = are_over.into_iter();
+        self.tracks.retain(|_| !are_over.next().unwrap_or(false));
         self.tracks.retain(|track| match track.presence {
             Presence::Running => true,
             _ if track.is_stand_in() => false,

@@ -2123,6 +2123,24 @@ fn it_is_known_again_even_if_nobody_saw_it_gone() {
 }
 
 #[test]
+fn nor_where_the_two_were_seen_together() {
+    let mut play = Play::healthy(being_filled());
+    play.wait(6_000);
+    let both = being_filled().with_pid(7, |p| {
+        p.executable = Some("/usr/lib/postgresql/15/bin/postgres".into());
+        p.name = "postgres".into();
+        p.command = vec!["postgres".into()];
+    });
+    play.see(both.tcp("0.0.0.0", 5432, &[7]));
+    assert_eq!(play.report().services.len(), 2);
+    play.wait(300);
+    play.see(filled(true));
+    let report = play.report();
+    assert_eq!(report.services.len(), 1);
+    assert_ne!(report.services[0].health, Health::Unhealthy);
+}
+
+#[test]
 fn who_has_only_a_unix_socket_and_does_not_come_back_is_told_within_a_second() {
     let mut play = Play::healthy(being_filled());
     play.wait(6_000);

@@ -420,7 +420,7 @@ impl Track {
     }
 
     /// Whether who started at this moment was there before it: no restart brought it, but a script has become it.
-    fn is_elder(&self, started_at: Timestamp) -> bool {
+    pub(crate) fn is_elder(&self, started_at: Timestamp) -> bool {
         self.seen.started_at.is_some_and(|own| started_at <= own)
     }
 
