@@ -2147,9 +2147,9 @@ fn who_has_only_a_unix_socket_and_does_not_come_back_is_told_within_a_second() {
     play.see(being_filled().without(9));
     assert_eq!(
         play.assessor.next(at(play.now_ms)),
-        Some(at(play.now_ms + 600))
+        Some(at(play.now_ms + 800))
     );
-    play.wait(600);
+    play.wait(800);
     play.look();
     assert_eq!(play.first().0, Health::Unhealthy);
     // Without a script there is nobody who could have meant it so.

@@ -27,7 +27,7 @@ const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this may have been a launcher, where that shows in nothing else.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// How long whoever a prelude has prepared may take to be there: less than within which an end is promised to be told.
-pub(crate) const PRELUDE: Duration = Duration::from_millis(600);
+pub(crate) const PRELUDE: Duration = Duration::from_millis(800);
 /// The window in which restarts make a crash loop.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
 
