@@ -130,6 +130,7 @@ impl Assessor {
                     // What was there before the first look may have listened for long.
                     if self.since.is_some() {
                         track.schedule.settle(now);
+                        track.begins(now);
                     }
                     track.seen_again(service, condition, true, now);
                     fresh.push(track);
@@ -391,6 +392,18 @@ impl Assessor {
 
     /// Drops what need not be remembered.
     fn forget(&mut self, now: Timestamp) {
+        // Whom a prelude prepared may have been there before it was quite gone.
+        let is_over = |gone: &Track| {
+            let took_over = |other: &Track| {
+                let started_at = other.seen.started_at.filter(|_| other.is_running());
+                other.seen.program == gone.seen.program
+                    && started_at.is_some_and(|at| gone.is_elder(at))
+            };
+            gone.was_prelude() && self.tracks.iter().any(took_over)
+        };
+        let are_over: Vec<bool> = self.tracks.iter().map(is_over).collect();
+        let mut are_over = are_over.into_iter();
+        self.tracks.retain(|_| !are_over.next().unwrap_or(false));
         self.tracks.retain(|track| match track.presence {
             Presence::Running => true,
             _ if track.is_stand_in() => false,

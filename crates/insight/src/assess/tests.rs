@@ -2185,15 +2185,33 @@ fn it_is_known_again_even_if_nobody_saw_it_gone() {
 }
 
 #[test]
+fn nor_where_the_two_were_seen_together() {
+    let mut play = Play::healthy(being_filled());
+    play.wait(6_000);
+    let both = being_filled().with_pid(7, |p| {
+        p.executable = Some("/usr/lib/postgresql/15/bin/postgres".into());
+        p.name = "postgres".into();
+        p.command = vec!["postgres".into()];
+    });
+    play.see(both.tcp("0.0.0.0", 5432, &[7]));
+    assert_eq!(play.report().services.len(), 2);
+    play.wait(300);
+    play.see(filled(true));
+    let report = play.report();
+    assert_eq!(report.services.len(), 1);
+    assert_ne!(report.services[0].health, Health::Unhealthy);
+}
+
+#[test]
 fn who_has_only_a_unix_socket_and_does_not_come_back_is_told_within_a_second() {
     let mut play = Play::healthy(being_filled());
     play.wait(6_000);
     play.see(being_filled().without(9));
     assert_eq!(
         play.assessor.next(at(play.now_ms)),
-        Some(at(play.now_ms + 600))
+        Some(at(play.now_ms + 800))
     );
-    play.wait(600);
+    play.wait(800);
     play.look();
     assert_eq!(play.first().0, Health::Unhealthy);
     // Without a script there is nobody who could have meant it so.
@@ -2282,4 +2300,27 @@ fn who_watches_a_service_is_not_that_service_come_back() {
         (service.kind.as_str(), service.health),
         ("node", Health::Unhealthy)
     );
+}
+
+#[test]
+fn a_script_that_becomes_a_server_has_the_time_of_a_start_from_then_on() {
+    let script = Scene::new().process(7, 0, "/usr/bin/dash", &["sh", "/entrypoint.sh"]);
+    let mut play = Play::healthy(script);
+    play.wait(60_000);
+    play.see(
+        Scene::new()
+            .process(
+                7,
+                0,
+                "/usr/bin/python3.11",
+                &["python3", "-m", "uvicorn", "main:app"],
+            )
+            .tcp("0.0.0.0", 8000, &[7]),
+    );
+    play.wait(1_000);
+    assert_eq!(play.probe(silence()), 1);
+    assert_eq!(play.first().0, Health::Starting);
+    play.wait(15_000);
+    play.probe(silence());
+    assert_ne!(play.first().0, Health::Starting, "no longer than any other");
 }

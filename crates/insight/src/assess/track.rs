@@ -27,7 +27,7 @@ const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this may have been a launcher, where that shows in nothing else.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// How long whoever a prelude has prepared may take to be there: less than within which an end is promised to be told.
-pub(crate) const PRELUDE: Duration = Duration::from_millis(600);
+pub(crate) const PRELUDE: Duration = Duration::from_millis(800);
 /// The window in which restarts make a crash loop.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
 
@@ -149,6 +149,9 @@ pub(crate) struct Track {
     pub(crate) lost_broker: Option<Untrusted>,
     /// Of a worker: its connection to what it takes its work from.
     pub(crate) link: Link,
+    /// When it began to be what it is, where its main process was there before as something else, a script that executed
+    /// it: to the kernel it is as old as that.
+    begun: Option<Timestamp>,
     /// The main process that ended and left others behind, who go on without it, and when that was seen.
     pub(crate) abandoned_by: Option<(u32, Timestamp)>,
     restarts: VecDeque<Timestamp>,
@@ -181,6 +184,7 @@ impl Track {
             accepts: None,
             lost_broker: None,
             link: Link::default(),
+            begun: None,
             abandoned_by: None,
             restarts: VecDeque::new(),
             activity: None,
@@ -219,7 +223,18 @@ impl Track {
     }
 
     pub(crate) fn is_young(&self, now: Timestamp) -> bool {
-        self.age(now).is_some_and(|age| age < self.grace())
+        let begun = self.begun_at();
+        begun.is_some_and(|at| now.since(at) < self.grace())
+    }
+
+    /// It was nobody until now, and its main process had been there.
+    pub(crate) fn begins(&mut self, now: Timestamp) {
+        self.begun = Some(now);
+    }
+
+    /// Since when its start is counted.
+    fn begun_at(&self) -> Option<Timestamp> {
+        Some(self.begun.unwrap_or_default().max(self.seen.started_at?))
     }
 
     /// For how long it counts as young.
@@ -306,6 +321,7 @@ impl Track {
             if !main_lives && !is_awaited && !is_planned {
                 self.restarted(now);
             }
+            self.begun = is_planned.then_some(now);
             self.failures = 0;
             self.outcome = None;
             self.accepts = None;
@@ -314,6 +330,9 @@ impl Track {
                 .doubt_what_may_have_changed(seen.entry.is_some());
         }
         if is_other_kind {
+            if self.is_stand_in() {
+                self.begins(now);
+            }
             self.learnt = Learnt::default();
             self.proven = false;
             self.outcome = None;
@@ -401,7 +420,7 @@ impl Track {
     }
 
     /// Whether who started at this moment was there before it: no restart brought it, but a script has become it.
-    fn is_elder(&self, started_at: Timestamp) -> bool {
+    pub(crate) fn is_elder(&self, started_at: Timestamp) -> bool {
         self.seen.started_at.is_some_and(|own| started_at <= own)
     }
 
@@ -832,7 +851,8 @@ impl Track {
                 let until = |time| Some(after(self.seen.started_at?, time));
                 let is_to_listen = self.seen.listeners.is_empty();
                 let listens_by = is_to_listen.then(|| self.listens_by(now));
-                [until(self.grace()), listens_by.and_then(until)]
+                let grace_ends = self.begun_at().map(|at| after(at, self.grace()));
+                [grace_ends, listens_by.and_then(until)]
             }
             Presence::Ended { at, absence } => [
                 absence.is_prelude.then(|| after(at, PRELUDE)),
