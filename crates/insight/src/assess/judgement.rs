@@ -128,6 +128,9 @@ fn weight(health: Health) -> usize {
     order.iter().position(|&h| h == health).unwrap_or(0)
 }
 
+/// Why it is no trouble yet that a service is gone, or about to go.
+const AWAITED: &str = "; the script that may have started it goes on";
+
 /// That it is not there, or does not listen; None where it does.
 fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
     let socket = socket_words(&track.seen.ports, &track.seen.listeners);
@@ -157,7 +160,7 @@ fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
             }
             let is_awaited = absence.successor.is_none() && track.is_over_but_awaited(now);
             if is_awaited {
-                words += "; the script that may have started it goes on";
+                words += AWAITED;
             }
             if is_awaited || track.is_succeeded(now) {
                 return Some(fact(Health::Starting, words));
@@ -168,11 +171,14 @@ fn presence(track: &Track, now: Timestamp) -> Option<Fact> {
                 words,
             })
         }
-        Presence::Deaf { at } => {
+        Presence::Deaf { at, .. } => {
             let words = format!(
                 "{process} lives, but has not listened on {socket} since {}",
                 clock(at, now)
             );
+            if track.is_over_but_awaited(now) {
+                return Some(fact(Health::Starting, words + AWAITED));
+            }
             Some(Fact {
                 health: Health::Unhealthy,
                 trouble: Trouble::Deaf,

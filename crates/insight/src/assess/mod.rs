@@ -411,7 +411,7 @@ impl Assessor {
             Presence::Deaf { .. } if track.seen.listeners.is_empty() => false,
             // Nor is it known that what a stranger has closed was more than a client's.
             Presence::Deaf { .. } if matches!(track.seen.kind, "udp" | "unix") => false,
-            Presence::Deaf { at } | Presence::Ended { at, .. } => {
+            Presence::Deaf { at, .. } | Presence::Ended { at, .. } => {
                 !track.seen.visitor || now.since(at) < VISITORS_ARE_MISSED
             }
         });
@@ -421,7 +421,7 @@ impl Assessor {
         }
         let gone_at = |track: &Track| match track.presence {
             Presence::Running => None,
-            Presence::Deaf { at } | Presence::Ended { at, .. } => Some(at),
+            Presence::Deaf { at, .. } | Presence::Ended { at, .. } => Some(at),
         };
         let mut gone: Vec<Timestamp> = self.tracks.iter().filter_map(gone_at).collect();
         if let Some(surplus) = gone

@@ -2148,6 +2148,14 @@ fn filled(listens: bool) -> Scene {
 fn a_server_that_was_there_to_be_filled_has_not_crashed() {
     let mut play = Play::healthy(being_filled());
     play.wait(6_000);
+    // It closes its socket before it has written what it holds.
+    let mut closing = being_filled();
+    closing.snapshot.listeners.clear();
+    play.see(closing);
+    let (health, words) = play.first();
+    assert_eq!(health, Health::Starting, "{words}");
+    assert!(play.assessor.awaits_successor(at(play.now_ms)).is_some());
+    play.wait(3_000);
     play.see(being_filled().without(9));
     let (health, words) = play.first();
     assert_eq!(health, Health::Starting, "{words}");
@@ -2212,6 +2220,15 @@ fn who_has_only_a_unix_socket_and_does_not_come_back_is_told_within_a_second() {
         Some(at(play.now_ms + 800))
     );
     play.wait(800);
+    play.look();
+    assert_eq!(play.first().0, Health::Unhealthy);
+    // Nor does one that lives on with its socket closed have for ever.
+    let mut play = Play::healthy(being_filled());
+    play.wait(6_000);
+    let mut closed = being_filled();
+    closed.snapshot.listeners.clear();
+    play.see(closed);
+    play.wait(15_000);
     play.look();
     assert_eq!(play.first().0, Health::Unhealthy);
     // Without a script there is nobody who could have meant it so.

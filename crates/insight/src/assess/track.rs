@@ -28,6 +28,8 @@ const WORKER_GRACE: Duration = Duration::from_secs(5);
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
 /// How long whoever a prelude has prepared may take to be there: less than within which an end is promised to be told.
 pub(crate) const PRELUDE: Duration = Duration::from_millis(800);
+/// How long a prelude may take to end once it has closed its socket: it writes what it holds.
+const PRELUDE_ENDS: Duration = Duration::from_secs(15);
 /// The window in which restarts make a crash loop.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
 
@@ -40,6 +42,8 @@ pub(crate) enum Presence {
     Deaf {
         /// Since when.
         at: Timestamp,
+        /// As of [`Absence`].
+        is_prelude: bool,
     },
     /// Its processes are gone.
     Ended {
@@ -432,17 +436,28 @@ impl Track {
         }
     }
 
-    /// Whether it is gone, and was perhaps there only to be prepared for another.
+    /// Whether it is gone or about to go, and was perhaps there only to be prepared for another.
     pub(crate) fn was_prelude(&self) -> bool {
-        matches!(self.presence, Presence::Ended { absence, .. } if absence.is_prelude)
+        match self.presence {
+            Presence::Running => false,
+            Presence::Deaf { is_prelude, .. } => is_prelude,
+            Presence::Ended { absence, .. } => absence.is_prelude,
+        }
     }
 
-    /// Whether it is gone, and whom it was to prepare may not be there yet.
-    pub(crate) fn is_over_but_awaited(&self, now: Timestamp) -> bool {
+    /// Until when it is no news that it is gone, for whom it was to prepare may not be there yet.
+    fn awaited_until(&self) -> Option<Timestamp> {
         match self.presence {
-            Presence::Ended { at, absence } => absence.is_prelude && now.since(at) < PRELUDE,
-            Presence::Running | Presence::Deaf { .. } => false,
+            Presence::Deaf { at, .. } => Some(after(at, PRELUDE_ENDS)),
+            Presence::Ended { at, .. } => Some(after(at, PRELUDE)),
+            Presence::Running => None,
         }
+        .filter(|_| self.was_prelude())
+    }
+
+    /// Whether whom it was to prepare is still waited for.
+    pub(crate) fn is_over_but_awaited(&self, now: Timestamp) -> bool {
+        self.awaited_until().is_some_and(|until| now < until)
     }
 
     fn restarted(&mut self, now: Timestamp) {
@@ -463,9 +478,12 @@ impl Track {
             self.restarted(now);
         }
         self.presence = match self.presence {
-            Presence::Deaf { at } if processes_live => Presence::Deaf { at },
+            Presence::Deaf { .. } if processes_live => self.presence,
             Presence::Ended { at, .. } => Presence::Ended { at, absence },
-            _ if processes_live => Presence::Deaf { at: now },
+            _ if processes_live => Presence::Deaf {
+                at: now,
+                is_prelude: absence.is_prelude,
+            },
             _ => Presence::Ended { at: now, absence },
         };
     }
@@ -854,12 +872,12 @@ impl Track {
                 let grace_ends = self.begun_at().map(|at| after(at, self.grace()));
                 [grace_ends, listens_by.and_then(until)]
             }
-            Presence::Ended { at, absence } => [
-                absence.is_prelude.then(|| after(at, PRELUDE)),
+            Presence::Ended { .. } => [
+                self.awaited_until(),
                 self.successor()
                     .map(|(_, at)| after(self.succeeds_at(at), self.grace())),
             ],
-            Presence::Deaf { .. } => [None, None],
+            Presence::Deaf { .. } => [self.awaited_until(), None],
         };
         ends.into_iter().flatten().filter(|&end| end > now).min()
     }
