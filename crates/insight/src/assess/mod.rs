@@ -42,7 +42,7 @@ use condition::Condition;
 use container::Container;
 use posture::Posture;
 pub(crate) use report::ROLES;
-use track::{Absence, PRELUDE, Presence, Track};
+use track::{Absence, LOOKS_FOR_SUCCESSOR, Presence, Track};
 
 /// Most services that are remembered after they are gone.
 const MAX_GONE: usize = 32;
@@ -350,12 +350,15 @@ impl Assessor {
             .and_then(Track::probe)
     }
 
-    /// When to look again, because what ended may have been a prelude: whoever it prepared takes its place at once. None
-    /// where nobody is awaited.
+    /// Within what to look again, because what ended may have been a prelude: whoever it prepared takes its place at once.
+    /// None where nobody is awaited.
     #[must_use]
     pub fn awaits_successor(&self, now: Timestamp) -> Option<Duration> {
         let awaits = |track: &Track| track.is_over_but_awaited(now);
-        self.tracks.iter().any(awaits).then_some(PRELUDE / 4)
+        self.tracks
+            .iter()
+            .any(awaits)
+            .then_some(LOOKS_FOR_SUCCESSOR)
     }
 
     /// The main process of each service that is there: those whose end must be noticed at once.

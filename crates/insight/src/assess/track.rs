@@ -26,8 +26,11 @@ const LOADING_PERCENT: u32 = 5;
 const WORKER_GRACE: Duration = Duration::from_secs(5);
 /// A main process that ends younger than this may have been a launcher, where that shows in nothing else.
 const LAUNCHES_WITHIN: Duration = Duration::from_secs(5);
-/// How long whoever a prelude has prepared may take to be there: less than within which an end is promised to be told.
-pub(crate) const PRELUDE: Duration = Duration::from_millis(800);
+/// How long whoever a prelude has prepared may take to be there. Scripts wait for the end by `mariadb-admin shutdown`,
+/// which looks for it once a second.
+const PRELUDE: Duration = Duration::from_millis(1600);
+/// How often it is looked for.
+pub(crate) const LOOKS_FOR_SUCCESSOR: Duration = Duration::from_millis(200);
 /// How long a prelude may take to end once it has closed its socket: it writes what it holds.
 const PRELUDE_ENDS: Duration = Duration::from_secs(15);
 /// The window in which restarts make a crash loop.
