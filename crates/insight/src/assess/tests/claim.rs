@@ -387,3 +387,40 @@ fn a_redis_that_watches_others_is_a_sentinel() {
     });
     assert_eq!(play.report().services[0].kind, "redis-sentinel");
 }
+
+#[test]
+fn a_stranger_that_said_nothing_is_asked_again_twice() {
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: stranger(),
+        now_ms: 60_000,
+    };
+    play.look();
+    let mut asked = Vec::new();
+    for _ in 0..50 {
+        for probe in play.assessor.due(at(play.now_ms)) {
+            asked.push(probe.spec.kind);
+            play.assessor
+                .probed(at(play.now_ms), &probe.key, discovers("tcp"));
+        }
+        play.wait(40_000);
+    }
+    let questions: Vec<_> = (0..asked.len())
+        .filter(|&place| asked[place] == ProbeKind::Discover)
+        .collect();
+    assert_eq!(questions, [0, 3, 30]);
+
+    // Busy when it was met, it answers now.
+    let mut play = Play {
+        assessor: Assessor::new(),
+        scene: stranger(),
+        now_ms: 60_000,
+    };
+    play.look();
+    for _ in 0..3 {
+        play.probe(discovers("tcp"));
+        play.wait(40_000);
+    }
+    play.probe(discovers("http"));
+    assert_eq!(play.report().services[0].kind, "http");
+}

@@ -28,6 +28,8 @@ pub(crate) struct Learnt {
     readiness: Readiness,
     /// Mere connections since it last answered a question.
     silent_visits: Option<u8>,
+    /// Visits at which it said nothing that tells what it is.
+    mute_visits: u8,
 }
 
 /// The path by which an HTTP service tells whether it is ready.
@@ -45,6 +47,10 @@ pub(super) enum Readiness {
 /// Mere connections between two questions to a service that writes a warning about everybody who asks, but not about
 /// who just connects, as RabbitMQ does: it is asked every five minutes.
 const SILENT_VISITS: u8 = 29;
+
+/// After so many visits one that said nothing is asked again what it speaks, twice in all: it may have been busy, or not
+/// ready yet. That is after a minute, and after some five.
+const ASKED_AGAIN: [u8; 2] = [3, 30];
 
 impl Track {
     /// How to probe it now; None where there is no way, or nothing to probe.
@@ -64,6 +70,7 @@ impl Track {
             None if self.covers() => ProbeKind::Discover,
             None => spec.kind,
             Some("http2") => ProbeKind::Tcp,
+            Some("tcp") if ASKED_AGAIN.contains(&self.learnt.mute_visits) => ProbeKind::Discover,
             // What has no probe of its own greets: its greeting is its sign of life, and nothing else is said to it.
             Some(protocol) => ProbeKind::speaking(protocol).unwrap_or(ProbeKind::Discover),
         };
@@ -242,6 +249,10 @@ impl Track {
         if is_told {
             self.learnt.protocol.clone_from(&outcome.protocol);
         }
+        self.learnt.mute_visits = match self.learnt.protocol.as_deref() {
+            Some("tcp") => self.learnt.mute_visits.saturating_add(1),
+            _ => 0,
+        };
         self.learnt.silent_visits = match (protocol, self.learnt.silent_visits) {
             (Some("amqp"), _) => Some(0),
             (_, visits) => visits.map(|visits| visits + 1),
