@@ -352,19 +352,22 @@ impl Interpreter {
 /// What an Erlang virtual machine was told to start: `-s rabbit boot`, `-run yaws`, else the program that started it,
 /// `-progname couchdb`. Source: erl(1), init(3erl).
 fn erlang(arguments: &[Untrusted]) -> Runs<'_> {
-    let after = |flag: &str| {
-        let place = arguments.iter().position(|word| word.as_raw() == flag)?;
-        arguments.get(place + 1).map(Untrusted::as_raw)
-    };
     let program = || {
-        after("-progname")
+        after(arguments, &["-progname"])
             .map(basename)
             .filter(|name| *name != "erl")
     };
     // What Elixir starts is Elixir; "-s erlang halt" is the end of a one-liner.
-    let started = after("-s").or_else(|| after("-run"));
+    let started = after(arguments, &["-s"]).or_else(|| after(arguments, &["-run"]));
     let started = started.filter(|module| !matches!(*module, "elixir" | "erlang"));
     started.or_else(program).map_or(Runs::Unnamed, Runs::Module)
+}
+
+/// The argument that follows the first of these flags.
+pub(crate) fn after<'a>(arguments: &'a [Untrusted], flags: &[&str]) -> Option<&'a str> {
+    let mut words = arguments.iter().map(Untrusted::as_raw);
+    words.find(|word| flags.contains(word))?;
+    words.next()
 }
 
 /// The application that a Python server was told to serve: `main:app`, `shop.wsgi:application`.

@@ -102,12 +102,6 @@ pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
         read_bytes: limits.read_bytes,
     };
     let conversation = async {
-        if spec.kind == ProbeKind::Memcached {
-            return memcached::converse(&connector).await;
-        }
-        if let Some(script) = script::of(spec.kind) {
-            return script::converse(&connector, script).await;
-        }
         match spec.kind {
             ProbeKind::Http => {
                 let path = spec.path.as_deref();
@@ -115,9 +109,13 @@ pub async fn run(spec: &ProbeSpec, limits: Limits) -> ProbeOutcome {
             }
             ProbeKind::Redis => redis::converse(&connector, limits.curiosity).await,
             ProbeKind::Postgresql => postgresql::converse(&connector).await,
+            ProbeKind::Memcached => memcached::converse(&connector).await,
             ProbeKind::Discover => discover::converse(&connector).await,
-            // Tcp: all that has no script and is none of these.
-            _ => connector.connect().await.map(|_| Conclusion::connects()),
+            kind => match script::of(kind) {
+                Some(script) => script::converse(&connector, script).await,
+                // Tcp: all that has no script and is none of these.
+                None => connector.connect().await.map(|_| Conclusion::connects()),
+            },
         }
     };
     // The conversations keep the deadline themselves and know what they waited for; this is the net below.

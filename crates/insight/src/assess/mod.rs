@@ -274,15 +274,13 @@ impl Assessor {
     pub fn unexamined(&mut self, snapshot: &Snapshot) -> Option<(String, Origin)> {
         self.tracks.iter_mut().find_map(|track| {
             let (pid, _) = track.main().filter(|_| track.is_unexamined())?;
-            let main = snapshot.processes.iter().find(|p| p.container_pid == pid)?;
+            let process = |pid| snapshot.processes.iter().find(|p| p.container_pid == pid);
+            let main = process(pid)?;
             track.learnt.looked_up = true;
             // A manager of processes does not load what they load, and lies elsewhere.
-            let own = || {
-                let pids = track.seen.pids.iter();
-                pids.filter_map(|&pid| snapshot.processes.iter().find(|p| p.container_pid == pid))
-            };
             let loads = |p: &&Process| p.frameworks.iter().any(|name| name == track.seen.kind);
-            let loader = own().find(loads);
+            let mut own = track.seen.pids.iter().filter_map(|&pid| process(pid));
+            let loader = own.find(loads);
             let origin = Origin {
                 wants_version: track.learnt.version.is_none(),
                 ..origin(loader.unwrap_or(main), track.seen.entry)
@@ -575,17 +573,16 @@ fn same_key(track: &Track, service: &Recognised, _: &ByPid<'_>) -> bool {
 }
 
 fn same_process(track: &Track, service: &Recognised, _: &ByPid<'_>) -> bool {
-    let main = service.pids.first().copied().zip(service.started_at);
+    let main = service.main();
     main.is_some() && track.main() == main
 }
 
 /// A service that is gone, and one of the same program on the same port or Unix socket, or on none yet. Who watches a
 /// service and starts it anew is often of the same program: what merely stands in is not it.
 fn come_back(track: &Track, service: &Recognised, processes: &ByPid<'_>) -> bool {
-    let pids = || track.seen.pids.iter();
     let is_gone = || {
-        let is_left = track.presence == Presence::Running;
-        !is_left || !pids().any(|&pid| lives(track, pid, processes))
+        let mut pids = track.seen.pids.iter();
+        !track.is_running() || !pids.any(|&pid| lives(track, pid, processes))
     };
     let is_shared = |l: &Listener| {
         let mut before = track.seen.listeners.iter();

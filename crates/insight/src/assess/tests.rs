@@ -40,13 +40,18 @@ struct Play {
 }
 
 impl Play {
-    /// All services of the scene answered at noon.
-    fn healthy(scene: Scene) -> Self {
-        let mut play = Self {
+    /// Nothing was seen yet: it is noon.
+    fn of(scene: Scene) -> Self {
+        Self {
             assessor: Assessor::new(),
             scene,
             now_ms: 0,
-        };
+        }
+    }
+
+    /// All services of the scene answered at noon.
+    fn healthy(scene: Scene) -> Self {
+        let mut play = Self::of(scene);
         play.look();
         play.probe(answers());
         play
@@ -250,11 +255,7 @@ fn busy_and_idle() {
 
 #[test]
 fn the_past_is_bounded_and_a_crowd_is_served_in_turn() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene::redis(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene::redis());
     for round in 0..20_u16 {
         let mut crowd = scene::redis();
         for port in 0..100 {

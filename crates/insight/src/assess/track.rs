@@ -110,7 +110,7 @@ impl Track {
 
     /// The main process, by pid and start; None where it could not be seen.
     pub(crate) fn main(&self) -> Option<(u32, Timestamp)> {
-        Some((*self.seen.pids.first()?, self.seen.started_at?))
+        self.seen.main()
     }
 
     /// Whether it takes its work from elsewhere.
@@ -209,7 +209,7 @@ impl Track {
         main_lives: bool,
         now: Timestamp,
     ) {
-        let is_reborn = self.main() != main_of(&seen);
+        let is_reborn = self.main() != seen.main();
         if is_reborn {
             self.standing = Standing::Claimed;
         } else if self.standing == Standing::Disproved {
@@ -225,7 +225,7 @@ impl Track {
 
         if is_reborn && self.seen.started_at.is_some() {
             // Its start may have been noticed before it was anything.
-            let is_awaited = main_of(&seen) == self.successor();
+            let is_awaited = seen.main() == self.successor();
             let is_planned = seen.started_at.is_some_and(|at| self.is_elder(at));
             if !main_lives && !is_awaited && !is_planned {
                 self.restarted(now);
@@ -258,11 +258,11 @@ impl Track {
             self.failures = 0;
         }
         // Its workers are gone, and who is left may be their master alone, who accepts nobody.
-        let is_left_alone = holders(&self.seen) > 1 && holders(&seen) == 1;
+        let is_master_alone = holders(&self.seen) > 1 && holders(&seen) == 1;
         if is_back || has_other_listeners {
             self.schedule.settle(now);
         } else if is_reborn
-            || is_left_alone
+            || is_master_alone
             || is_other_kind
             || goes_on
             || is_asked_otherwise
@@ -363,10 +363,6 @@ impl Track {
         };
         ends.into_iter().flatten().filter(|&end| end > now).min()
     }
-}
-
-fn main_of(seen: &Recognised) -> Option<(u32, Timestamp)> {
-    Some((*seen.pids.first()?, seen.started_at?))
 }
 
 /// How many processes hold the listener of a service that most hold.

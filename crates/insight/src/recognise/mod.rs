@@ -208,8 +208,10 @@ fn describe(snapshot: &Snapshot, family: &Family<'_>, words: &OwnWords) -> Optio
 fn describe_process(main: &Process) -> Recognised {
     let name = program_of(main);
     let pid = main.container_pid;
+    let own_name = Program::of(main).filter(|program| program.interpreted.is_none());
     let runs = match &main.executable {
-        Some(path) if is_another_name(main, name.as_raw()) => {
+        // A busybox, or a link.
+        Some(path) if own_name.is_some_and(|program| program.name() != name.as_raw()) => {
             format!("pid {pid} runs {path:.200} as {name:.40}")
         }
         Some(path) => format!("pid {pid} runs {path:.200}"),
@@ -247,12 +249,6 @@ pub(crate) fn program_of(process: &Process) -> Untrusted {
         || process.name.clone(),
         |program| Untrusted::from(called(process, &program)),
     )
-}
-
-/// Whether this is a name of its file besides the file's own: of a busybox, or of a link.
-fn is_another_name(process: &Process, name: &str) -> bool {
-    Program::of(process)
-        .is_some_and(|program| program.interpreted.is_none() && program.name() != name)
 }
 
 /// The name a process goes by. One file under several names is called as it was started, where the kernel and the command
@@ -379,6 +375,11 @@ fn ascending(mut ports: Vec<u16>) -> Vec<u16> {
 }
 
 impl Recognised {
+    /// The main process, by pid and start; None where it could not be seen.
+    pub(crate) fn main(&self) -> Option<(u32, Timestamp)> {
+        Some((*self.pids.first()?, self.started_at?))
+    }
+
     /// What is left of a claim that its answers contradict: a program that listens.
     pub(crate) fn contradict(&mut self) {
         let Some(entry) = self.entry.take() else {

@@ -3,7 +3,7 @@
 use diogenes_proto::{Language as Libraries, Origin, Process, Untrusted};
 
 use crate::catalogue::{Kind, Language, Layer, Mark};
-use crate::program::{Program, Runs};
+use crate::program::{Program, Runs, after};
 
 /// Most archives of a class path that are asked for.
 const MAX_ARCHIVES: usize = 4;
@@ -35,38 +35,31 @@ pub(crate) fn origin(main: &Process, kind: Option<&Kind>) -> Origin {
         _ => None,
     };
     origin.libraries = kind.map(|kind| kind.kind.into()).into_iter().collect();
-    // Of several services that one library brings, each has a name of its own: celery's beat.
-    if layer != Layer::Framework {
-        let task = kind.and_then(task);
-        let task = task.filter(|&name| kind.is_none_or(|kind| kind.kind != name));
-        origin.libraries.extend(task.map(Untrusted::from));
-    }
     origin.beside = main.command.first().cloned().into_iter().collect();
-    match runs {
-        Runs::Script(path) => origin.beside.insert(0, path.into()),
-        Runs::Module(application) if language == Language::Erlang => {
-            origin.libraries = vec![application.into()];
-            origin.beside = after(main, &["-root"])
-                .map(Untrusted::from)
-                .into_iter()
+    match (language, runs) {
+        (_, Runs::Script(path)) => {
+            origin.beside.insert(0, path.into());
+            origin.files.push(path.into());
+        }
+        (Language::Java, Runs::Module(_)) => origin.files = archives(main),
+        (Language::Erlang, Runs::Module(module)) => {
+            let told = |flags| after(&main.command, flags).into_iter();
+            origin.libraries = vec![module.into()];
+            origin.beside = told(&["-root"]).map(Untrusted::from).collect();
+            origin.files = told(&["-pa", "-pz"])
+                .map(|directory| format!("{directory}/{module}.beam").into())
                 .collect();
         }
-        Runs::Module(_) | Runs::Unnamed => {}
+        (_, Runs::Module(_)) => {}
+        (_, Runs::Unnamed) => origin.files = kind.into_iter().flat_map(commands).collect(),
     }
-    // What serves a framework's application has a version of its own.
-    if layer != Layer::Framework {
-        match runs {
-            Runs::Script(path) => origin.files.push(path.into()),
-            Runs::Module(_) if language == Language::Java => origin.files = archives(main),
-            Runs::Module(module) if language == Language::Erlang => {
-                let code = after(main, &["-pa", "-pz"]).into_iter();
-                origin.files = code
-                    .map(|directory| format!("{directory}/{module}.beam").into())
-                    .collect();
-            }
-            Runs::Unnamed => origin.files = kind.into_iter().flat_map(commands).collect(),
-            Runs::Module(_) => {}
-        }
+    if layer == Layer::Framework {
+        // What serves a framework's application has a version of its own.
+        origin.files.clear();
+    } else {
+        // Of several services that one library brings, each has a name of its own: celery's beat.
+        let library = kind.and_then(task_of).map(Untrusted::from);
+        origin.libraries.extend(library);
     }
     origin
 }
@@ -92,30 +85,23 @@ fn is_an_applet(kind: &Kind, program: &Program<'_>) -> bool {
     kind.marks.iter().any(is_of)
 }
 
-/// The command of which this kind is one task.
-fn task(kind: &Kind) -> Option<&'static str> {
+/// The command of which this kind is one task among several.
+fn task_of(kind: &Kind) -> Option<&'static str> {
     kind.marks.iter().find_map(|mark| match *mark {
-        Mark::Task(_, &(name, _)) => Some(name),
+        Mark::Task(_, &(name, _)) if name != kind.kind => Some(name),
         _ => None,
     })
 }
 
 /// The first archives of a Java program's class path. Source: java(1).
 fn archives(process: &Process) -> Vec<Untrusted> {
-    let path = after(process, &["-cp", "-classpath", "--class-path"]);
+    let path = after(&process.command, &["-cp", "-classpath", "--class-path"]);
     let archives = path.into_iter().flat_map(|path| path.split(':'));
     archives
         .filter(|archive| archive.ends_with(".jar"))
         .take(MAX_ARCHIVES)
         .map(Untrusted::from)
         .collect()
-}
-
-/// The argument that follows the first of these flags.
-fn after<'a>(process: &'a Process, flags: &[&str]) -> Option<&'a str> {
-    let mut words = process.command.iter().map(Untrusted::as_raw);
-    words.find(|word| flags.contains(word))?;
-    words.next()
 }
 
 #[cfg(test)]

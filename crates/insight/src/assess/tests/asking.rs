@@ -4,11 +4,7 @@ use super::*;
 
 #[test]
 fn a_new_service_is_asked_at_once_and_then_about_every_ten_seconds() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene::redis(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene::redis());
     play.look();
     assert_eq!(
         play.first(),
@@ -168,11 +164,7 @@ fn a_queue_that_does_not_move_is_trouble() {
 
 #[test]
 fn a_mute_service_is_healthy_when_its_queue_empties_and_sick_when_not() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: stranger(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(stranger());
     play.look();
     play.probe(discovers("tcp"));
     play.wait(1_000);
@@ -195,11 +187,7 @@ fn another_way_is_tried_before_judging() {
     let scene = Scene::new()
         .process(1, 0, "/usr/sbin/nginx", &["nginx: master process nginx"])
         .tcp("::", 80, &[1]);
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene,
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene);
     play.look();
     let first = play.assessor.due(at(0)).remove(0);
     play.assessor.probed(at(0), "nginx:80", refuses());
@@ -217,11 +205,7 @@ fn another_way_is_tried_before_judging() {
 
 #[test]
 fn a_path_that_tells_of_readiness_is_searched_for_once_and_of_applications_only() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene::web(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene::web());
     play.look();
     let wants = |play: &mut Play| -> Vec<(String, bool)> {
         let due = play.assessor.due(at(play.now_ms));
@@ -260,11 +244,7 @@ fn a_certificate_is_warned_of_two_weeks_before_its_end() {
         (13, Some("certificate-expires")),
         (0, Some("certificate-expired")),
     ] {
-        let mut play = Play {
-            assessor: Assessor::new(),
-            scene: stranger(),
-            now_ms: 0,
-        };
+        let mut play = Play::of(stranger());
         play.look();
         play.probe(ProbeOutcome {
             expires_at: Some(at(days * DAY_MS)),
@@ -293,11 +273,7 @@ fn a_known_service_behind_tls_is_asked_in_tls() {
 
 #[test]
 fn a_broker_that_warns_of_everybody_who_asks_is_mostly_just_visited() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: stranger(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(stranger());
     play.look();
     play.probe(discovers("amqp"));
     let mut asked = Vec::new();
@@ -412,11 +388,7 @@ fn who_is_silent_where_it_was_asked_first_is_asked_elsewhere() {
             .iter()
             .fold(scene, |scene, &port| scene.tcp("0.0.0.0", port, &[5]))
     };
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: alertmanager(&[9094]),
-        now_ms: 0,
-    };
+    let mut play = Play::of(alertmanager(&[9094]));
     play.look();
     play.wait(1_000);
     let asked = play.assessor.due(at(play.now_ms));

@@ -48,11 +48,7 @@ fn a_stranger_is_what_it_turns_out_to_speak() {
         ("tcp", "tcp", "shopd", None, ProbeKind::Tcp, Health::Unknown),
         ("tls", "tls", "shopd", None, ProbeKind::Tls, Health::Unknown),
     ] {
-        let mut play = Play {
-            assessor: Assessor::new(),
-            scene: stranger(),
-            now_ms: 0,
-        };
+        let mut play = Play::of(stranger());
         play.look();
         assert_eq!(
             play.assessor.probe_of("tcp:7000").unwrap().kind,
@@ -80,11 +76,7 @@ fn a_stranger_is_what_it_turns_out_to_speak() {
 
 #[test]
 fn what_never_answered_as_its_kind_is_not_condemned() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene::redis(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene::redis());
     play.look();
     for _ in 0..6 {
         play.probe(outcome(
@@ -115,11 +107,7 @@ fn learns_kinds_and_names_late() {
             scene
         }
     };
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene(&[], false),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene(&[], false));
     let mut keys = Vec::new();
     for (frameworks, port) in [(&[][..], false), (&[], true), (&["fastapi"], true)] {
         play.see(scene(frameworks, port));
@@ -133,11 +121,7 @@ fn learns_kinds_and_names_late() {
 
 #[test]
 fn versions_are_the_services_own() {
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene::web(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene::web());
     play.look();
     let version = |product: &str| ProbeOutcome {
         product: Some(product.into()),
@@ -162,11 +146,7 @@ fn who_passes_on_questions_does_not_tell_the_version_of_who_answers() {
             .process(1, 0, "/usr/bin/dash", &["sh"])
             .process(5, 1, executable, &[title])
             .tcp("0.0.0.0", port, &[5]);
-        let mut play = Play {
-            assessor: Assessor::new(),
-            scene,
-            now_ms: 0,
-        };
+        let mut play = Play::of(scene);
         play.look();
         play
     };
@@ -283,11 +263,7 @@ fn what_answers_otherwise_is_not_what_it_is_called() {
         ),
         (nginx(), "tls", "nginx", "nginx", Some("web"), "nginx:6379"),
     ] {
-        let mut play = Play {
-            assessor: Assessor::new(),
-            scene,
-            now_ms: 0,
-        };
+        let mut play = Play::of(scene);
         play.look();
         assert_ne!(play.report().services[0].kind, "http");
         play.probe(outcome(Verdict::Garbled, "answers, but not as it should"));
@@ -321,11 +297,7 @@ fn a_process_that_takes_the_place_of_a_disproved_one_is_believed_anew() {
             .process(pid, 1, "/usr/bin/redis-server", &["redis-server *:6379"])
             .tcp("0.0.0.0", 6379, &[pid])
     };
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene(5),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene(5));
     play.look();
     play.probe(outcome(Verdict::Garbled, "answers, but not as it should"));
     play.probe(discovers("http"));
@@ -346,13 +318,11 @@ fn who_is_called_nginx_must_say_so_where_no_title_does() {
         ("nginx -g daemon off; master_process off;", "nginx", "nginx"),
         ("nginx: master process nginx", "SimpleHTTP", "nginx"),
     ] {
-        let mut play = Play {
-            assessor: Assessor::new(),
-            scene: Scene::new()
-                .process(1, 0, "/usr/sbin/nginx", &[title])
-                .tcp("0.0.0.0", 80, &[1]),
-            now_ms: 0,
-        };
+        let mut play = Play::of(Scene::new().process(1, 0, "/usr/sbin/nginx", &[title]).tcp(
+            "0.0.0.0",
+            80,
+            &[1],
+        ));
         play.look();
         play.probe(ProbeOutcome {
             protocol: Some("http".into()),
@@ -369,11 +339,7 @@ fn a_redis_that_watches_others_is_a_sentinel() {
         let title = ["redis-server *:6379 [sentinel]"];
         Scene::new().process(17, 0, "/usr/bin/redis-server", &title)
     };
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: starting(),
-        now_ms: 0,
-    };
+    let mut play = Play::of(starting());
     play.look();
     // Its files would tell of its version, and then nobody would ask.
     assert_eq!(play.report().services[0].kind, "redis");

@@ -204,11 +204,7 @@ fn a_worker_is_judged_by_its_life() {
             .process(6, 5, "/usr/bin/python3.11", &command)
             .with(|p| p.cpu_ms = cpu_ms)
     };
-    let mut play = Play {
-        assessor: Assessor::new(),
-        scene: scene(0),
-        now_ms: 0,
-    };
+    let mut play = Play::of(scene(0));
     play.look();
     play.wait(10_000);
     play.see(scene(10));

@@ -34,7 +34,7 @@ pub(crate) struct Learnt {
 
 /// The path by which an HTTP service tells whether it is ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Readiness {
+enum Readiness {
     /// Its kind's own, where it has one; else it is yet to be searched for.
     #[default]
     Unasked,
@@ -96,7 +96,7 @@ impl Track {
     }
 
     /// The path by which it tells whether it is ready; None where none is known.
-    pub(super) fn readiness(&self) -> Option<String> {
+    fn readiness(&self) -> Option<String> {
         match &self.learnt.readiness {
             Readiness::At(path) => Some(path.clone()),
             Readiness::Unasked => self.seen.entry?.readiness.map(str::to_owned),
@@ -202,7 +202,7 @@ impl Track {
     }
 
     /// Counts a probe. Its own count of failures, for during a start they count as well.
-    pub(super) fn count(&mut self, outcome: &ProbeOutcome) {
+    fn count(&mut self, outcome: &ProbeOutcome) {
         if outcome.verdict == Verdict::Impossible {
             return;
         }
@@ -218,12 +218,8 @@ impl Track {
         }
     }
 
-    pub(super) fn learn(
-        &mut self,
-        outcome: &ProbeOutcome,
-        kind: Option<ProbeKind>,
-        now: Timestamp,
-    ) {
+    /// Learns what a service that lives has told.
+    fn learn(&mut self, outcome: &ProbeOutcome, kind: Option<ProbeKind>, now: Timestamp) {
         // Who was just found to speak a protocol is asked in it next.
         let has_more_to_say = kind == Some(ProbeKind::Discover)
             && outcome
@@ -271,7 +267,7 @@ impl Track {
     }
 
     /// Learns by which path it is asked, or that there is none.
-    pub(super) fn learn_of_readiness(&mut self, outcome: &ProbeOutcome, asked: Option<&ProbeSpec>) {
+    fn learn_of_readiness(&mut self, outcome: &ProbeOutcome, asked: Option<&ProbeSpec>) {
         let had_path = asked.is_some_and(|spec| spec.path.is_some() && spec.expected.is_none());
         if had_path || self.wants_readiness() {
             self.learnt.readiness = match &outcome.path {
@@ -282,7 +278,7 @@ impl Track {
     }
 
     /// Turns to the next way of probing; false, and back to the first, where all were tried.
-    pub(super) fn try_next_way(&mut self) -> bool {
+    fn try_next_way(&mut self) -> bool {
         self.way += 1;
         if self.way < self.seen.probes.len() {
             return true;

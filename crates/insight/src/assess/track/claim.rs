@@ -67,7 +67,7 @@ impl Track {
 
     /// Whether it is a web server that does not serve the web: it passes on what somebody else speaks, as nginx does
     /// with its streams.
-    pub(super) fn passes_on(&self) -> bool {
+    fn passes_on(&self) -> bool {
         let spoken = self.learnt.protocol.as_deref();
         self.covers()
             && self.seen.entry.is_some_and(|entry| entry.fronts)
